@@ -1,0 +1,367 @@
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "cache/glue/request.hpp"
+#include "nginx/barrier.hpp"
+#include "nginx/headers.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::cache {
+
+namespace {
+
+ngx_http_output_header_filter_pt next_header;
+ngx_http_output_body_filter_pt next_body;
+
+using Step = Request::Step;
+
+/// The answer on its way out is what the origin said to the request of this very location.
+bool is_the_origins(const Request& q) noexcept
+{
+    const ngx_http_request_t& r = q.r;
+    return r.upstream != nullptr && !q.redirected && !r.error_page && r.err_status == 0 &&
+           r.upstream->headers_in.status_n == r.headers_out.status && r.upstream->headers_in.status_n != 0;
+}
+
+std::optional<std::string_view> origin_value(const ngx_table_elt_t* line) noexcept
+{
+    if (line == nullptr || line->value.data == nullptr) return std::nullopt;
+    return ngx::view(line->value);
+}
+
+/// Sends the stored object instead: what is on its way out is thrown away, header and body.
+void replace(Request& q, const Stored& stored, Status status)
+{
+    ngx_http_request_t& r = q.r;
+    ngx_http_clean_header(&r);
+    r.err_status = 0;
+    q.step = Step::replacing;
+    q.status = status;
+    if (r.upstream != nullptr) r.upstream->buffering = 0;
+    prepare_stored(q, stored);
+}
+
+bool replace_on_error(Request& q, std::uint16_t origin_status)
+{
+    if (!q.object) return false;
+    const auto stored = Stored::parse(q.object.meta());
+    if (!stored || !may_serve_on_error(q.facts.control, stored->head().lifetime, origin_status, ngx_time(),
+                                       q.conf->settings->policy)) {
+        return false;
+    }
+    replace(q, *stored, Status::stale);
+    add_cache_status(q, false, origin_status == 0 ? std::nullopt : std::optional{origin_status},
+                     time_to_live(stored->head().lifetime, ngx_time()));
+    observer.counted(Count::served_on_error, 1);
+    observer.counted(Count::validation_failed, 1);
+    return true;
+}
+
+/// A rate limit is kept by the buffered way only: the unbuffered one deletes the timer that would go on
+/// sending.
+bool has_rate_limit(ngx_http_request_t& r) noexcept
+{
+    if (r.limit_rate_set) return r.limit_rate != 0;
+    const auto* core =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf((&r), ngx_http_core_module));
+    return core->limit_rate != nullptr && ngx_http_complex_value_size(&r, core->limit_rate, 0) != 0;
+}
+
+/// A full answer came for a request with our validators, or to a miss.
+void take_answer(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    const ngx_http_upstream_t& u = *r.upstream;
+    const auto status = static_cast<std::uint16_t>(u.headers_in.status_n);
+    if (q.validating) observer.counted(Count::validated_200, 1);
+
+    if (q.may_fill) {
+        q.reason = start_fill(q);
+        if (q.reason == NotStored::stored) {
+            q.step = Step::filling;
+            // The event pipe would call us only as fast as the client reads.
+            if (!has_rate_limit(r)) r.upstream->buffering = 0;
+        } else {
+            observer.not_stored(q.reason);
+        }
+    }
+    const bool filling = q.step == Step::filling;
+    if (!filling && q.object && q.facts.method == Method::get && status < 500) {
+        q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
+    }
+    add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
+    if (!q.stripped_conditions || status != NGX_HTTP_OK) return;
+    // The origin was not shown the client's conditions: they are judged here.
+    r.allow_ranges = filling ? 1 : 0;
+    r.single_range = 1;
+    r.disable_not_modified = 1;
+    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified))) {
+        make_not_modified(r);
+        if (filling) q.step = Step::capturing;
+    }
+}
+
+/// HEAD: nothing to store, but its answer may renew or contradict what is.
+void take_head_answer(Request& q)
+{
+    const auto status = static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n);
+    if (q.object && status == NGX_HTTP_OK) {
+        const auto stored = Stored::parse(q.object.meta());
+        const auto origin = origin_fields(q.r);
+        if (!stored || head_contradicts(stored->fields(), q.object.body_size(), origin)) {
+            q.zone->remove(q.object);
+        } else {
+            static_cast<void>(renew_stored(q, false));
+        }
+    }
+    add_cache_status(q, false, status, std::nullopt);
+}
+
+void on_answer(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    restore_headers(q);
+    q.answered = true;
+    if (!is_the_origins(q)) {
+        const bool failed = q.origin_failed || origin_failed(r);
+        if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
+        add_cache_status(q, false, std::nullopt, std::nullopt);
+        return;
+    }
+    const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (r.upstream->state != nullptr)
+        observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
+    if (q.step != Step::forwarding) {
+        if (invalidates(q.facts.method, status) && q.zone != nullptr && q.key.data != nullptr) invalidate(q);
+        add_cache_status(q, false, status, std::nullopt);
+        return;
+    }
+    if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
+        const bool renewed = renew_stored(q, true);
+        observer.counted(Count::validated_304, 1);
+        if (!renewed) {
+            // The origin speaks of another response than ours: this once it is all there is, then no more.
+            q.zone->remove(q.object);
+            q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
+        }
+        if (const auto stored = Stored::parse(q.renewed)) {
+            replace(q, *stored, Status::revalidated);
+            add_cache_status(q, renewed, status, q.stored_ttl);
+            return;
+        }
+    }
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR && replace_on_error(q, status)) return;
+    if (q.facts.method == Method::head) {
+        take_head_answer(q);
+    } else {
+        take_answer(q);
+    }
+}
+
+ngx_int_t header_filter(ngx_http_request_t* r) noexcept
+{
+    if (r != r->main) return next_header(r);
+    Request* q = Request::find(*r);
+    if (q == nullptr || q->answered || q->step == Step::serving) return next_header(r);
+    ngx::guarded<int>(r->connection->log, 0, [&] {
+        on_answer(*q);
+        observer.answered(q->status, q->forward);
+        return 0;
+    });
+    const ngx_int_t rc = next_header(r);
+    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
+    return rc;
+}
+
+/// Builds the chain of buffers in the zone that goes on to the client.
+class Output {
+public:
+    explicit Output(Request& q) noexcept : q_{q} {}
+
+    void add(std::span<std::byte> bytes)
+    {
+        auto* start = reinterpret_cast<u_char*>(bytes.data());
+        if (last_ != nullptr && last_->last == start && !ngx_buf_special(last_)) {
+            last_->last = last_->end = start + bytes.size();
+            return;
+        }
+        ngx_buf_t& buf = append();
+        buf.start = buf.pos = start;
+        buf.end = buf.last = start + bytes.size();
+        buf.memory = 1;
+    }
+    /// Carries over what a buffer says besides its bytes.
+    void flags_of(const ngx_buf_t& from)
+    {
+        if (!from.flush && !from.last_buf && !from.last_in_chain && !from.sync) return;
+        if (last_ == nullptr || last_->last_buf) append();
+        last_->flush |= from.flush;
+        last_->last_buf |= from.last_buf;
+        last_->last_in_chain |= from.last_in_chain;
+        last_->sync |= from.sync && last_->pos == last_->last;
+    }
+    void rest(ngx_chain_t* link) noexcept { *end_ = link; }
+    ngx_chain_t* chain() const noexcept { return first_; }
+
+private:
+    ngx_buf_t& append()
+    {
+        ngx_chain_t* link = ngx_chain_get_free_buf(q_.r.pool, &q_.free_links);
+        if (link == nullptr) throw std::bad_alloc{};
+        ngx_buf_t& buf = *link->buf;
+        ngx_memzero(&buf, sizeof(buf));
+        buf.tag = &ngx_http_edge_module;
+        link->next = nullptr;
+        *end_ = link;
+        end_ = &link->next;
+        last_ = &buf;
+        return buf;
+    }
+    Request& q_;
+    ngx_chain_t* first_ = nullptr;
+    ngx_chain_t** end_ = &first_;
+    ngx_buf_t* last_ = nullptr;
+};
+
+/// Moves what fits of the buffer into `room`; 0: it could not be read.
+std::size_t take_bytes(ngx_buf_t& buf, std::span<std::byte> room)
+{
+    if (ngx_buf_in_memory((&buf))) {
+        const std::size_t n = std::min<std::size_t>(room.size(), buf.last - buf.pos);
+        std::memcpy(room.data(), buf.pos, n);
+        buf.pos += n;
+        if (buf.in_file) buf.file_pos += n;
+        return n;
+    }
+    const ssize_t n =
+        ngx_read_file(buf.file, reinterpret_cast<u_char*>(room.data()), room.size(), buf.file_pos);
+    if (n <= 0) return 0;
+    buf.file_pos += n;
+    return static_cast<std::size_t>(n);
+}
+
+/// Copies one buffer into the fill. false: the zone took no more, or it could not be read; what is left of
+/// the buffer is untouched.
+bool store_buffer(Request& q, ngx_buf_t& buf, Output* out)
+{
+    while (ngx_buf_size((&buf)) > 0) {
+        const std::span<std::byte> room = q.fill.room(static_cast<std::size_t>(ngx_buf_size((&buf))));
+        if (room.empty()) return false;
+        const std::size_t n = take_bytes(buf, room);
+        if (n == 0) return false;
+        q.fill.advance(n);
+        if (out != nullptr) out->add(room.first(n));
+    }
+    return true;
+}
+
+void give_up_fill(Request& q, NotStored why) noexcept
+{
+    q.step = Step::finished;  // the fill itself stays: buffers on their way to the client point into it
+    observer.counted(Count::fill_aborted, 1);
+    observer.not_stored(why);
+}
+
+ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
+{
+    Output out{q};
+    for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
+        ngx_buf_t& buf = *link->buf;
+        if (!store_buffer(q, buf, &out)) {
+            give_up_fill(q, NotStored::no_room);
+            out.rest(link);
+            break;
+        }
+        out.flags_of(buf);
+        if (buf.last_buf) finish_fill(q);
+    }
+    ngx_chain_t* chain = out.chain();
+    const ngx_int_t rc = next_body(&q.r, chain);
+    ngx_chain_update_chains(q.r.pool, &q.free_links, &q.busy_links, &chain,
+                            static_cast<ngx_buf_tag_t>(&ngx_http_edge_module));
+    return rc;
+}
+
+/// The client has had its 304; the zone takes the body.
+ngx_int_t fill_only(Request& q, ngx_chain_t* in)
+{
+    for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
+        ngx_buf_t& buf = *link->buf;
+        if (q.step == Step::capturing && !store_buffer(q, buf, nullptr)) {
+            give_up_fill(q, NotStored::no_room);
+            q.discard = true;
+        }
+        buf.pos = buf.last;
+        buf.file_pos = buf.file_last;
+        if (buf.last_buf && q.step == Step::capturing) {
+            finish_fill(q);
+            q.discard = true;
+        }
+    }
+    return NGX_OK;
+}
+
+void discard(ngx_chain_t* in) noexcept
+{
+    for (; in != nullptr; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+}
+
+ngx_int_t send_replacement(Request& q, ngx_chain_t* in)
+{
+    discard(in);
+    if (q.body_sent) return next_body(&q.r, nullptr);
+    q.body_sent = true;
+    ngx_chain_t* body = stored_body(q);
+    if (body != nullptr) {
+        observer.counted(Count::bytes_served, q.object.body_size());
+        return next_body(&q.r, body);
+    }
+    Output end{q};
+    ngx_buf_t last{};
+    last.last_buf = last.last_in_chain = 1;
+    end.flags_of(last);
+    return next_body(&q.r, end.chain());
+}
+
+ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
+{
+    auto* q = static_cast<Request*>(ngx_http_get_module_ctx(r, ngx_http_edge_module));
+    if (q == nullptr || r != r->main) return next_body(r, in);
+    return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {
+        switch (q->step) {
+            case Step::filling:
+                return fill_and_forward(*q, in);
+            case Step::capturing:
+                return fill_only(*q, in);
+            case Step::replacing:
+                return send_replacement(*q, in);
+            case Step::finished:
+                if (q->discard) {
+                    discard(in);
+                    return NGX_OK;
+                }
+                [[fallthrough]];
+            case Step::passing:
+            case Step::serving:
+            case Step::forwarding:
+                break;
+        }
+        return next_body(r, in);
+    });
+}
+
+}
+
+void install_filters() noexcept
+{
+    next_header = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = header_filter;
+    next_body = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = body_filter;
+}
+
+}

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "cache/glue/zone_binding.hpp"
+#include "cache/policy.hpp"
+#include "nginx/ngx.hpp"
+
+namespace edge::cache {
+
+/// The cache's settings with C++ members, built by the directives of one location and inherited whole from
+/// the enclosing one where a location says nothing.
+struct Settings {
+    PolicyConfig policy;
+};
+
+/// The cache's part of a location's configuration; plain, so that nginx can zero it. Fields a directive has
+/// not set keep NGX_CONF_UNSET… until merge().
+struct LocConf {
+    ngx_str_t zone_name;            ///< data nullptr = not said; "off" = no caching
+    ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
+    ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
+    ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t
+    ngx_array_t* no_store;          ///< edge_no_cache
+    ngx_uint_t head;                ///< edge_cache_methods: HEAD is answered too
+    ngx_array_t* valid;             ///< edge_cache_valid: ValidRule
+    ngx_uint_t ignore_headers;      ///< IgnoreHeader bits
+    ngx_uint_t ignore_client;       ///< IgnoreClient bits
+    ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
+    time_t while_revalidate;        ///< edge_cache_stale; -1 after merge = no default
+    time_t if_error;
+    const Settings* settings;  ///< made by merge()
+};
+
+enum IgnoreHeader : ngx_uint_t {
+    kIgnoreCacheControl = 1,
+    kIgnoreExpires = 2,
+    kIgnoreSetCookie = 4,
+    kIgnoreVary = 8,
+    kIgnoreTargeted = 16,
+    kIgnoreHeadersNone = 1 << 16,  ///< set explicitly to nothing
+};
+
+enum IgnoreClient : ngx_uint_t {
+    kIgnoreClientCacheControl = 1,
+    kIgnoreClientPragma = 2,
+    kIgnoreClientIfNoneMatch = 4,
+    kIgnoreClientIfModifiedSince = 8,
+    kIgnoreClientNone = 1 << 16,
+};
+
+/// All zones of a cycle, for lookup by name, the workers' start and the status page.
+using Zones = std::vector<ZoneBinding*>;
+
+/// Where this room's part lies in the module's location configuration; defined by the module room, which puts
+/// the parts together.
+extern const std::size_t kLocConfOffset;
+
+inline LocConf& loc_conf(ngx_http_request_t& r) noexcept
+{
+    auto* whole = static_cast<char*>(ngx_http_get_module_loc_conf((&r), ngx_http_edge_module));
+    return *reinterpret_cast<LocConf*>(whole + kLocConfOffset);
+}
+
+void init_loc_conf(LocConf& conf) noexcept;
+/// Takes what `conf` does not say from `parent`, resolves the zone's name and builds the settings. An
+/// NGX_CONF_ERROR is already logged with file and line.
+char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf);
+
+// Directive setters; `conf` is the LocConf.
+char* set_cache(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_key(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_valid(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_methods(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_bypass(ngx_conf_t* cf, LocConf& conf);
+char* set_no_cache(ngx_conf_t* cf, LocConf& conf);
+char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf);
+char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
+/// edge_zone, at http level: adds to `zones`.
+char* set_zone(ngx_conf_t* cf, Zones& zones);
+
+}

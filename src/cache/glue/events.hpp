@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "cache/policy.hpp"
+
+namespace edge::cache {
+
+/// How a request was answered: $edge_cache_status and the counters. none = the cache was not asked.
+enum class Status : std::uint8_t { none, hit, miss, stale, updating, revalidated, expired, bypass, pass };
+
+enum class Count : std::uint8_t {
+    bytes_served,  ///< body bytes sent out of the zone
+    bytes_stored,
+    fill_started,
+    fill_finished,
+    fill_aborted,
+    validated_304,
+    validated_200,
+    validation_failed,  ///< the origin answered with an error, or not at all
+    invalidated,
+    served_on_error,
+    not_modified,     ///< 304 to a client, judged by us
+    partial,          ///< 206 out of the zone
+    gateway_timeout,  ///< only-if-cached
+};
+
+/// What the cache tells whoever counts. Called from the request path: must be quick and must not throw.
+struct Observer {
+    void (*answered)(Status status, Forward why) noexcept;
+    void (*not_stored)(NotStored reason) noexcept;
+    void (*counted)(Count what, std::uint64_t n) noexcept;
+    void (*origin_answered)(std::uint64_t microseconds) noexcept;
+};
+
+/// The value of $edge_cache_status; empty for none.
+std::string_view status_name(Status status) noexcept;
+
+/// Set once, by the module room, before the first request; no member is ever nullptr.
+extern constinit Observer observer;
+
+}

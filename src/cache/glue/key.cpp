@@ -1,0 +1,99 @@
+#include <new>
+#include <string>
+
+#include "cache/glue/request.hpp"
+#include "http/vary.hpp"
+#include "nginx/headers.hpp"
+#include "nginx/pool.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::cache {
+
+namespace {
+
+std::string_view scheme(ngx_http_request_t& r) noexcept
+{
+#if (NGX_HTTP_SSL)
+    if (r.connection->ssl != nullptr) return "https";
+#endif
+    static_cast<void>(r);
+    return "http";
+}
+
+/// ":8443" when the client named a port other than the scheme's own, else nothing. nginx has split it off
+/// headers_in.server, and checked that it is digits.
+std::string_view port_suffix(ngx_http_request_t& r) noexcept
+{
+    if (r.headers_in.host == nullptr) return {};
+    const std::string_view host = ngx::view(r.headers_in.host->value);
+    const std::size_t colon = host.rfind(':');
+    if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return {};
+    const std::string_view port = host.substr(colon);
+    if (port.size() < 2 || port.find_first_not_of("0123456789", 1) != std::string_view::npos) return {};
+    if (port == (scheme(r) == "https" ? ":443" : ":80")) return {};
+    return port;
+}
+
+}
+
+std::string effective_uri(ngx_http_request_t& r)
+{
+    std::string uri;
+    uri.reserve(16 + r.headers_in.server.len + r.unparsed_uri.len);
+    uri.append(scheme(r)).append("://").append(ngx::view(r.headers_in.server)).append(port_suffix(r));
+    uri.append(ngx::view(r.unparsed_uri));
+    const std::size_t fragment = uri.find('#');
+    if (fragment != std::string::npos) uri.resize(fragment);
+    return uri;
+}
+
+ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
+{
+    ngx_str_t key{};
+    if (conf.key != nullptr) {
+        if (ngx_http_complex_value(&r, conf.key, &key) != NGX_OK) throw std::bad_alloc{};
+        return key;
+    }
+    // The server's own name first: whoever asks one server under another's Host must not fill that one's
+    // entries.
+    const auto* server =
+        static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf((&r), ngx_http_core_module));
+    const std::string_view name = ngx::view(server->server_name);
+    const std::string_view proto = scheme(r);
+    const std::string_view host = ngx::view(r.headers_in.server);
+    const std::string_view port = port_suffix(r);
+    std::string_view uri = ngx::view(r.unparsed_uri);
+    uri = uri.substr(0, uri.find('#'));
+    key.len = name.size() + 1 + proto.size() + 3 + host.size() + port.size() + uri.size();
+    key.data = ngx::array<u_char>(r.pool, key.len);
+    u_char* at = key.data;
+    for (const std::string_view part :
+         {name, std::string_view{" "}, proto, std::string_view{"://"}, host, port, uri}) {
+        at = ngx_cpymem(at, part.data(), part.size());
+    }
+    return key;
+}
+
+std::vector<http::Field> client_fields(Request& q)
+{
+    ngx_list_t& lines = q.headers_swapped ? q.client_headers : q.r.headers_in.headers;
+    std::vector<http::Field> fields;
+    fields.reserve(16);
+    ngx::for_each_header(lines, [&](ngx_table_elt_t& line) {
+        fields.push_back({ngx::view(line.key), ngx::view(line.value)});
+    });
+    return fields;
+}
+
+ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number)
+{
+    // A control character that no URI and no header value contains sets the parts apart.
+    std::string text{ngx::view(q.key)};
+    text.append("\1vary\1").append(std::to_string(number)).append("\1");
+    text += http::secondary_key(names, client_fields(q));
+    const ngx_str_t key = ngx::copy(q.r.pool, text);
+    if (key.data == nullptr) throw std::bad_alloc{};
+    return key;
+}
+
+}

@@ -1,0 +1,256 @@
+#include <array>
+#include <new>
+
+#include "cache/glue/request.hpp"
+#include "http/vary.hpp"
+#include "nginx/headers.hpp"
+#include "nginx/pool.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::cache {
+
+namespace {
+
+/// What one pass over the client's lines finds.
+struct Scan {
+    std::array<http::Field, 8> control;
+    std::size_t control_count = 0;
+    bool event_stream = false;
+    bool cookie = false;
+    bool too_many = false;
+};
+
+Scan scan_request(ngx_http_request_t& r)
+{
+    Scan scan;
+    ngx::for_each_header(r.headers_in.headers, [&](ngx_table_elt_t& line) {
+        const std::string_view name{reinterpret_cast<const char*>(line.lowcase_key), line.key.len};
+        if (name == "cache-control" || name == "pragma") {
+            if (scan.control_count == scan.control.size()) {
+                scan.too_many = true;
+            } else {
+                scan.control[scan.control_count++] = {ngx::view(line.key), ngx::view(line.value)};
+            }
+        } else if (name == "cookie") {
+            scan.cookie = true;
+        } else if (name == "accept") {
+            scan.event_stream =
+                scan.event_stream ||
+                ngx_strcasestrn(line.value.data, const_cast<char*>("text/event-stream"), 16) != nullptr;
+        }
+    });
+    return scan;
+}
+
+bool has_body(const ngx_http_request_t& r) noexcept
+{
+    return r.headers_in.content_length_n > 0 || r.headers_in.chunked;
+}
+
+bool has_authorization(const ngx_http_request_t& r) noexcept
+{
+    return r.headers_in.authorization != nullptr;
+}
+
+bool any_true(ngx_http_request_t& r, ngx_array_t* predicates)
+{
+    if (predicates == nullptr) return false;
+    auto* values = static_cast<ngx_http_complex_value_t*>(predicates->elts);
+    for (ngx_uint_t i = 0; i < predicates->nelts; ++i) {
+        ngx_str_t value{};
+        if (ngx_http_complex_value(&r, &values[i], &value) != NGX_OK) throw std::bad_alloc{};
+        if (value.len != 0 && ngx::view(value) != "0") return true;
+    }
+    return false;
+}
+
+/// The stored response for this request: under the primary key, or under the variant's when that holds a vary
+/// record (RFC 9111 section 4.1). Fills in key, selected and forward.
+Pin find_object(Request& q)
+{
+    q.key = make_key(q.r, *q.conf);
+    q.primary = q.zone->hash(ngx::view(q.key));
+    q.selected_key = q.key;
+    q.selected = q.primary;
+    q.forward = Forward::uri_miss;
+    Pin pin = q.zone->find(q.primary);
+    if (!pin) return {};
+    auto stored = Stored::parse(pin.meta());
+    if (!stored || stored->key() != ngx::view(q.key)) return {};
+    if (stored->head().kind == StoredKind::response) return pin;
+
+    q.forward = Forward::vary_miss;
+    q.vary_number = stored->head().number;
+    for (std::size_t i = 0; i < stored->size(); ++i) q.vary_names.emplace_back(stored->field(i).name);
+    q.selected_key = variant_key(q, q.vary_names, q.vary_number);
+    q.selected = q.zone->hash(ngx::view(q.selected_key));
+    pin = q.zone->find(q.selected);
+    if (!pin) return {};
+    stored = Stored::parse(pin.meta());
+    if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
+        return {};
+    return pin;
+}
+
+bool has_validator(const Stored& stored) noexcept
+{
+    return stored.value(FieldKind::etag).has_value() || stored.value(FieldKind::last_modified).has_value();
+}
+
+/// Goes on to the content handler, which asks the origin.
+ngx_int_t forward(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    q.step = Request::Step::forwarding;
+    q.asked_at = ngx_time();
+    if (q.object) {
+        const auto stored = Stored::parse(q.object.meta());
+        q.validating = stored && has_validator(*stored);
+    }
+    const bool get = q.facts.method == Method::get;
+    if (q.validating) {
+        q.facts.has_range = false;
+        swap_headers(q);
+    } else if (get && q.may_fill && !q.facts.has_range && !q.facts.has_authorization &&
+               (r.headers_in.if_none_match != nullptr || r.headers_in.if_modified_since != nullptr)) {
+        swap_headers(q);
+    }
+    q.facts.has_range = r.headers_in.range != nullptr && !q.headers_swapped;
+    q.may_fill = q.may_fill && get && !q.facts.has_range;
+    return NGX_DECLINED;
+}
+
+ngx_int_t serve(Request& q, const Stored& stored, Status status)
+{
+    q.step = Request::Step::serving;
+    q.status = status;
+    if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    prepare_stored(q, stored);
+    add_cache_status(q, false, std::nullopt, time_to_live(stored.head().lifetime, ngx_time()));
+    observer.answered(status, Forward::none);
+    ngx_http_finalize_request(&q.r, send_stored(q));
+    return NGX_DONE;
+}
+
+ngx_int_t look_up(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    const PolicyConfig& policy = q.conf->settings->policy;
+    const bool bypassed = any_true(r, q.conf->bypass);
+    q.may_fill = !any_true(r, q.conf->no_store);
+    q.object = find_object(q);
+    if (bypassed) {
+        q.object = {};
+        q.status = Status::bypass;
+        q.forward = Forward::bypass;
+        return forward(q);
+    }
+    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
+    if (!stored) {
+        q.status = Status::miss;
+        if (q.facts.control.only_if_cached) {
+            observer.counted(Count::gateway_timeout, 1);
+            return NGX_HTTP_GATEWAY_TIME_OUT;
+        }
+        return forward(q);
+    }
+    const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
+    switch (verdict.reuse) {
+        case Reuse::fresh:
+            return serve(q, *stored, Status::hit);
+        case Reuse::stale_allowed:
+            return serve(q, *stored, Status::stale);
+        case Reuse::gateway_timeout:
+            observer.counted(Count::gateway_timeout, 1);
+            return NGX_HTTP_GATEWAY_TIME_OUT;
+        case Reuse::stale_while_revalidate:
+        case Reuse::validate:
+            break;
+    }
+    q.forward = verdict.forward == Forward::none ? Forward::stale : verdict.forward;
+    q.status = Status::expired;
+    return forward(q);
+}
+
+/// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
+/// starts again; after X-Accel-Redirect or error_page the URL's answer is another decision of the app or of
+/// nginx, which must not be stored under it, nor replaced by what is.
+bool answered_elsewhere(const Request& q) noexcept
+{
+    return q.r.upstream != nullptr || q.r.error_page || q.r.err_status != 0 || q.answered || q.redirected;
+}
+
+}
+
+Request::~Request() = default;
+
+Request* Request::find(ngx_http_request_t& r) noexcept
+{
+    auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
+    if (q != nullptr || !r.internal) return q;
+    q = ngx::find<Request>(r.pool);
+    if (q != nullptr) ngx_http_set_ctx((&r), q, ngx_http_edge_module);
+    return q;
+}
+
+ngx_int_t on_lookup(ngx_http_request_t& r)
+{
+    if (&r != r.main) return NGX_DECLINED;
+    Request* earlier = r.internal ? ngx::find<Request>(r.pool) : nullptr;
+    LocConf& conf = loc_conf(r);
+    Zone* zone = conf.zone != nullptr ? conf.zone->store() : nullptr;
+    if (earlier != nullptr) {
+        restore_headers(*earlier);
+        if (answered_elsewhere(*earlier)) {
+            earlier->may_fill = false;
+            earlier->redirected = true;
+            earlier->origin_failed = earlier->origin_failed || origin_failed(r);
+            ngx_http_set_ctx((&r), earlier, ngx_http_edge_module);
+            return NGX_DECLINED;
+        }
+        earlier->step = Request::Step::passing;
+        earlier->object = {};
+    }
+    if (zone == nullptr) return NGX_DECLINED;
+
+    Request& q = ngx::make<Request>(r.pool, r);
+    ngx_http_set_ctx((&r), &q, ngx_http_edge_module);
+    q.conf = &conf;
+    q.zone = zone;
+    q.facts.method = classify_method(ngx::view(r.method_name));
+    q.facts.has_authorization = has_authorization(r);
+    q.facts.has_range = r.headers_in.range != nullptr;
+    if (earlier == nullptr && (r.error_page || r.err_status != 0)) {
+        q.status = Status::pass;  // an error page: not the answer to this URL
+        q.forward = Forward::bypass;
+        return NGX_DECLINED;
+    }
+    if (q.facts.method == Method::unsafe) {
+        q.key = make_key(r, conf);
+        q.primary = zone->hash(ngx::view(q.key));
+    }
+    if (q.facts.method != Method::get && !(q.facts.method == Method::head && conf.head)) {
+        q.status = Status::pass;
+        q.forward = Forward::method;
+        return NGX_DECLINED;
+    }
+    const Scan scan = scan_request(r);
+    if (scan.event_stream || scan.too_many || has_body(r) || r.headers_in.upgrade != nullptr ||
+        r.headers_in.if_match != nullptr || r.headers_in.if_unmodified_since != nullptr) {
+        q.status = Status::bypass;
+        q.forward = Forward::bypass;
+        return NGX_DECLINED;
+    }
+    q.facts.has_cookie = scan.cookie;
+    q.facts.control = parse_request_control({scan.control.data(), scan.control_count}, conf.settings->policy);
+    return look_up(q);
+}
+
+bool origin_failed(ngx_http_request_t& r) noexcept
+{
+    if (r.upstream_states == nullptr || r.upstream_states->nelts == 0) return false;
+    const auto* states = static_cast<const ngx_http_upstream_state_t*>(r.upstream_states->elts);
+    return states[r.upstream_states->nelts - 1].status >= NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+}

@@ -1,0 +1,210 @@
+#include <array>
+#include <charconv>
+#include <new>
+#include <optional>
+
+#include "cache/glue/request.hpp"
+#include "http/cache_status.hpp"
+#include "nginx/headers.hpp"
+#include "nginx/pool.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::cache {
+
+namespace {
+
+std::optional<std::string_view> value_of(const ngx_table_elt_t* line) noexcept
+{
+    if (line == nullptr) return std::nullopt;
+    return ngx::view(line->value);
+}
+
+/// `expires` and gzip_proxied look at the Cache-Control lines through this member, whose type changed
+/// in 1.23.
+void note_cache_control(ngx_http_request_t& r, ngx_table_elt_t& line)
+{
+#if (nginx_version >= 1023000)
+    ngx_table_elt_t** end = &r.headers_out.cache_control;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = &line;
+#else
+    ngx_array_t& lines = r.headers_out.cache_control;
+    if (lines.elts == nullptr && ngx_array_init(&lines, r.pool, 2, sizeof(ngx_table_elt_t*)) != NGX_OK) {
+        throw std::bad_alloc{};
+    }
+    auto** slot = static_cast<ngx_table_elt_t**>(ngx_array_push(&lines));
+    if (slot == nullptr) throw std::bad_alloc{};
+    *slot = &line;
+#endif
+}
+
+/// Adds a stored line and the pointer by which nginx's own filters know it. Location has none on purpose:
+/// nginx would make a relative one absolute, which the origin's answer was spared.
+void push_stored(ngx_http_request_t& r, FieldKind kind, const http::Field& field)
+{
+    if (kind == FieldKind::content_type) {
+        r.headers_out.content_type = ngx::str(field.value);
+        const std::size_t semicolon = field.value.find(';');
+        r.headers_out.content_type_len = semicolon == std::string_view::npos ? field.value.size() : semicolon;
+        r.headers_out.content_type_lowcase = nullptr;
+        return;
+    }
+    if (kind == FieldKind::accept_ranges && r.allow_ranges) return;  // the range filter adds its own
+    ngx_table_elt_t& line = ngx::push_header(r.headers_out.headers, field.name, field.value);
+    switch (kind) {
+        case FieldKind::accept_ranges:
+            r.headers_out.accept_ranges = &line;
+            break;
+        case FieldKind::cache_control:
+            note_cache_control(r, line);
+            break;
+        case FieldKind::content_encoding:
+            r.headers_out.content_encoding = &line;
+            break;
+        case FieldKind::date:
+            r.headers_out.date = &line;
+            break;
+        case FieldKind::etag:
+            r.headers_out.etag = &line;
+            break;
+        case FieldKind::expires:
+            r.headers_out.expires = &line;
+            break;
+        case FieldKind::last_modified:
+            r.headers_out.last_modified = &line;
+            break;
+        case FieldKind::server:
+            r.headers_out.server = &line;
+            break;
+        default:
+            break;
+    }
+}
+
+void push_number(ngx_http_request_t& r, std::string_view name, std::uint64_t number)
+{
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    const ngx_str_t value = ngx::copy(r.pool, {digits.data(), static_cast<std::size_t>(end - digits.data())});
+    if (value.data == nullptr) throw std::bad_alloc{};
+    ngx::push_header(r.headers_out.headers, name, ngx::view(value));
+}
+
+bool says_none(std::optional<std::string_view> accept_ranges) noexcept
+{
+    return accept_ranges && ngx::equals_ignoring_case(*accept_ranges, "none");
+}
+
+}
+
+bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified)
+{
+    ngx_http_request_t& r = q.r;
+    const ngx_uint_t ignored = q.conf->ignore_client;
+    auto none_match = value_of(r.headers_in.if_none_match);
+    auto modified_since = value_of(r.headers_in.if_modified_since);
+    if ((ignored & kIgnoreClientIfNoneMatch) != 0) none_match.reset();
+    if ((ignored & kIgnoreClientIfModifiedSince) != 0) modified_since.reset();
+    if (!none_match && !modified_since) return false;
+    return evaluate_precondition(none_match, modified_since, etag, modified) == Precondition::not_modified;
+}
+
+void make_not_modified(ngx_http_request_t& r) noexcept
+{
+    r.headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r.headers_out.status_line.len = 0;
+    r.headers_out.content_type.len = 0;
+    ngx_http_clear_content_length((&r));
+    ngx_http_clear_accept_ranges((&r));
+    r.allow_ranges = 0;
+    if (r.headers_out.content_encoding != nullptr) {
+        r.headers_out.content_encoding->hash = 0;
+        r.headers_out.content_encoding = nullptr;
+    }
+    observer.counted(Count::not_modified, 1);
+}
+
+void prepare_stored(Request& q, const Stored& stored)
+{
+    ngx_http_request_t& r = q.r;
+    const StoredHead& head = stored.head();
+    const auto etag = stored.value(FieldKind::etag);
+    const auto modified = stored.value(FieldKind::last_modified);
+
+    r.headers_out.status = head.status;
+    r.headers_out.status_line.len = 0;
+    r.disable_not_modified = 1;  // judged here: nginx lets If-Modified-Since override If-None-Match
+    r.allow_ranges = 0;
+    r.single_range = 1;  // several ranges over several buffers are beyond nginx's range filter: 200 then
+    if (head.status == NGX_HTTP_OK && !says_none(stored.value(FieldKind::accept_ranges)) &&
+        range_applies(value_of(r.headers_in.if_range), etag, modified, stored.value(FieldKind::date))) {
+        r.allow_ranges = 1;
+    }
+    r.headers_out.last_modified_time = head.last_modified;
+    const bool bodiless = head.status == NGX_HTTP_NO_CONTENT || head.status == NGX_HTTP_NOT_MODIFIED;
+    r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(q.object.body_size());
+    for (std::size_t i = 0; i < stored.size(); ++i) push_stored(r, stored.kind(i), stored.field(i));
+
+    const std::int64_t now = ngx_time();
+    q.age = current_age(head.lifetime, now);
+    push_number(r, "Age", static_cast<std::uint64_t>(q.age));
+    if (head.status == NGX_HTTP_OK && client_has(q, etag, modified)) make_not_modified(r);
+}
+
+void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
+                      std::optional<std::int64_t> ttl)
+{
+    ngx_http_request_t& r = q.r;
+    const http::CacheStatus member{.cache = "edge",
+                                   .hit = q.step == Request::Step::serving,
+                                   .forward = forward_name(q.forward),
+                                   .forward_status = origin_status.value_or(0),
+                                   .ttl = ttl,
+                                   .stored = stored,
+                                   .collapsed = false,
+                                   .key = {},
+                                   .detail = q.reason == NotStored::stored ? "" : reason_name(q.reason)};
+    std::array<char, 256> text;
+    const ngx_str_t value = ngx::copy(r.pool, http::write_cache_status(member, {}, text));
+    if (value.data == nullptr) throw std::bad_alloc{};
+    ngx::push_header(r.headers_out.headers, "Cache-Status", ngx::view(value));
+}
+
+ngx_chain_t* stored_body(Request& q)
+{
+    ngx_pool_t* pool = q.r.pool;
+    ngx_chain_t* first = nullptr;
+    ngx_chain_t** end = &first;
+    ngx_buf_t* last = nullptr;
+    q.object.for_each_piece([&](std::span<const std::byte> piece) {
+        ngx_buf_t* buf = static_cast<ngx_buf_t*>(ngx_calloc_buf(pool));
+        ngx_chain_t* link = ngx_alloc_chain_link(pool);
+        if (buf == nullptr || link == nullptr) throw std::bad_alloc{};
+        buf->pos = buf->start = reinterpret_cast<u_char*>(const_cast<std::byte*>(piece.data()));
+        buf->last = buf->end = buf->pos + piece.size();
+        buf->memory = 1;  // the zone's: nobody may write there
+        link->buf = last = buf;
+        link->next = nullptr;
+        *end = link;
+        end = &link->next;
+    });
+    if (last != nullptr) {
+        last->last_buf = 1;
+        last->last_in_chain = 1;
+    }
+    return first;
+}
+
+ngx_int_t send_stored(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    const ngx_int_t rc = ngx_http_send_header(&r);
+    if (rc == NGX_ERROR || rc > NGX_OK || r.header_only) return rc;
+    if (r.headers_out.status == NGX_HTTP_PARTIAL_CONTENT) observer.counted(Count::partial, 1);
+    ngx_chain_t* body = stored_body(q);
+    if (body == nullptr) return ngx_http_send_special(&r, NGX_HTTP_LAST);
+    observer.counted(Count::bytes_served, q.object.body_size());
+    return ngx_http_output_filter(&r, body);
+}
+
+}

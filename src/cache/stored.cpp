@@ -1,0 +1,158 @@
+#include "cache/stored.hpp"
+
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+namespace edge::cache {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x45534f32;  // + 1 with any change to StoredHead or StoredField
+constexpr std::size_t kMaxBlock = 1024 * 1024;
+
+static_assert(std::is_standard_layout_v<StoredHead> && std::is_trivially_copyable_v<StoredHead>);
+static_assert(sizeof(StoredHead) == 72 && sizeof(StoredField) == 16);
+
+constexpr std::pair<std::string_view, FieldKind> kKinds[] = {
+    {"accept-ranges", FieldKind::accept_ranges},
+    {"cache-control", FieldKind::cache_control},
+    {"cache-status", FieldKind::cache_status},
+    {"content-encoding", FieldKind::content_encoding},
+    {"content-type", FieldKind::content_type},
+    {"date", FieldKind::date},
+    {"etag", FieldKind::etag},
+    {"expires", FieldKind::expires},
+    {"last-modified", FieldKind::last_modified},
+    {"link", FieldKind::link},
+    {"location", FieldKind::location},
+    {"refresh", FieldKind::refresh},
+    {"server", FieldKind::server},
+    {"www-authenticate", FieldKind::www_authenticate},
+};
+
+constexpr char lower(char c) noexcept
+{
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+bool same_name(std::string_view lower_case, std::string_view any_case) noexcept
+{
+    if (lower_case.size() != any_case.size()) return false;
+    for (std::size_t i = 0; i < any_case.size(); ++i) {
+        if (lower(any_case[i]) != lower_case[i]) return false;
+    }
+    return true;
+}
+
+bool inside(std::size_t offset, std::size_t size, std::size_t end) noexcept
+{
+    return offset <= end && size <= end - offset;
+}
+
+}
+
+FieldKind classify_field(std::string_view name) noexcept
+{
+    for (const auto& [known, kind] : kKinds) {
+        if (same_name(known, name)) return kind;
+    }
+    return FieldKind::other;
+}
+
+std::vector<std::byte> encode_stored(const StoredInput& input)
+{
+    std::size_t size = sizeof(StoredHead) + input.fields.size() * sizeof(StoredField) + input.key.size();
+    for (const http::Field& field : input.fields) {
+        if (field.name.size() > std::numeric_limits<std::uint16_t>::max()) return {};
+        size += field.name.size() + field.value.size();
+    }
+    if (size > kMaxBlock) return {};
+
+    std::vector<std::byte> block(size);
+    const StoredHead head{.magic = kMagic,
+                          .kind = input.kind,
+                          .status = input.status,
+                          .lifetime = input.lifetime,
+                          .last_modified = input.last_modified,
+                          .number = input.number,
+                          .size = static_cast<std::uint32_t>(size),
+                          .key_size = static_cast<std::uint32_t>(input.key.size()),
+                          .field_count = static_cast<std::uint32_t>(input.fields.size()),
+                          .spare = 0};
+    std::memcpy(block.data(), &head, sizeof(head));
+
+    std::size_t at = sizeof(StoredHead) + input.fields.size() * sizeof(StoredField);
+    const auto put = [&](std::string_view text) {
+        const std::size_t offset = at;
+        if (!text.empty()) std::memcpy(block.data() + at, text.data(), text.size());
+        at += text.size();
+        return static_cast<std::uint32_t>(offset);
+    };
+    put(input.key);
+    std::byte* row = block.data() + sizeof(StoredHead);
+    for (const http::Field& field : input.fields) {
+        const std::uint32_t name = put(field.name);
+        const std::uint32_t value = put(field.value);
+        const StoredField entry{.name_offset = name,
+                                .value_offset = value,
+                                .value_size = static_cast<std::uint32_t>(field.value.size()),
+                                .name_size = static_cast<std::uint16_t>(field.name.size()),
+                                .kind = classify_field(field.name),
+                                .spare = 0};
+        std::memcpy(row, &entry, sizeof(entry));
+        row += sizeof(entry);
+    }
+    return block;
+}
+
+std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
+{
+    if (block.size() < sizeof(StoredHead)) return std::nullopt;
+    if (reinterpret_cast<std::uintptr_t>(block.data()) % alignof(StoredHead) != 0) return std::nullopt;
+    const Stored stored{block};
+    const StoredHead& head = stored.head();
+    if (head.magic != kMagic || head.size != block.size()) return std::nullopt;
+    if (head.kind != StoredKind::response && head.kind != StoredKind::vary) return std::nullopt;
+    const std::size_t table_end = sizeof(StoredHead) + std::size_t{head.field_count} * sizeof(StoredField);
+    if (!inside(table_end, head.key_size, block.size())) return std::nullopt;
+    for (std::size_t i = 0; i < head.field_count; ++i) {
+        const StoredField& field = stored.table()[i];
+        if (!inside(field.name_offset, field.name_size, block.size())) return std::nullopt;
+        if (!inside(field.value_offset, field.value_size, block.size())) return std::nullopt;
+        if (field.kind > FieldKind::www_authenticate) return std::nullopt;
+    }
+    return stored;
+}
+
+std::string_view Stored::key() const noexcept
+{
+    const auto offset =
+        static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
+    return text(offset, head().key_size);
+}
+
+http::Field Stored::field(std::size_t i) const noexcept
+{
+    const StoredField& field = table()[i];
+    return {text(field.name_offset, field.name_size), text(field.value_offset, field.value_size)};
+}
+
+std::optional<std::string_view> Stored::value(FieldKind kind) const noexcept
+{
+    for (std::size_t i = 0; i < size(); ++i) {
+        if (this->kind(i) == kind) return field(i).value;
+    }
+    return std::nullopt;
+}
+
+std::vector<http::Field> Stored::fields() const
+{
+    std::vector<http::Field> out;
+    out.reserve(size());
+    for (std::size_t i = 0; i < size(); ++i) out.push_back(field(i));
+    return out;
+}
+
+}

@@ -1,0 +1,129 @@
+#include "http/cache_status.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "http/token.hpp"
+
+namespace edge::http {
+namespace {
+
+// A structured-field token: an HTTP token, ':' or '/' after a letter or an asterisk (RFC 9651 section 3.3.4).
+bool is_sf_token(std::string_view text)
+{
+    if (text.empty() || (!is_alpha(text.front()) && text.front() != '*')) return false;
+    return std::all_of(text.begin(), text.end(), [](char c) { return is_tchar(c) || c == ':' || c == '/'; });
+}
+
+class Writer {
+public:
+    explicit Writer(std::span<char> out) : out_{out} {}
+
+    void text(std::string_view text)
+    {
+        if (text.size() > out_.size() - size_) {
+            full_ = true;
+            return;
+        }
+        std::copy(text.begin(), text.end(), out_.begin() + static_cast<std::ptrdiff_t>(size_));
+        size_ += text.size();
+    }
+
+    void number(std::int64_t value)
+    {
+        char digits[24];
+        const auto result = std::to_chars(std::begin(digits), std::end(digits), value);
+        text({digits, static_cast<std::size_t>(result.ptr - digits)});
+    }
+
+    void string(std::string_view value)
+    {
+        text("\"");
+        for (char c : value) {
+            if (c == '"' || c == '\\') text("\\");
+            const char printable = c < 0x20 || c > 0x7e ? '?' : c;
+            text({&printable, 1});
+        }
+        text("\"");
+    }
+
+    void token_or_string(std::string_view value)
+    {
+        if (is_sf_token(value))
+            text(value);
+        else
+            string(value);
+    }
+
+    // Takes back what `write` wrote if it did not all fit.
+    template <class Write>
+    void if_it_fits(Write&& write)
+    {
+        if (full_) return;
+        const std::size_t before = size_;
+        write();
+        if (!full_) return;
+        full_ = false;
+        size_ = before;
+    }
+
+    std::string_view result() const
+    {
+        return full_ ? std::string_view{} : std::string_view{out_.data(), size_};
+    }
+
+private:
+    std::span<char> out_;
+    std::size_t size_ = 0;
+    bool full_ = false;
+};
+
+// RFC 9651 section 3.3.1: an Integer has 15 digits at most.
+constexpr std::int64_t kLargestInteger = 999'999'999'999'999;
+
+}
+
+std::string_view write_cache_status(const CacheStatus& status, std::string_view existing,
+                                    std::span<char> out) noexcept
+{
+    Writer writer{out};
+    writer.text(existing);
+    if (!existing.empty()) writer.text(", ");
+    writer.token_or_string(status.cache);
+    if (status.hit) {
+        writer.text("; hit");
+    } else if (!status.forward.empty()) {
+        writer.text("; fwd=");
+        writer.text(status.forward);
+        if (status.forward_status != 0) {
+            writer.text("; fwd-status=");
+            writer.number(status.forward_status);
+        }
+        if (status.stored) writer.text("; stored");
+        if (status.collapsed) writer.text("; collapsed");
+    }
+    if (status.ttl) {
+        writer.text("; ttl=");
+        writer.number(std::clamp(*status.ttl, -kLargestInteger, kLargestInteger));
+    }
+    if (!status.key.empty())
+        writer.if_it_fits([&] {
+            writer.text("; key=");
+            writer.string(status.key);
+        });
+    if (!status.detail.empty())
+        writer.if_it_fits([&] {
+            writer.text("; detail=");
+            writer.token_or_string(status.detail);
+        });
+    return writer.result();
+}
+
+std::size_t cache_status_bound(const CacheStatus& status, std::string_view existing) noexcept
+{
+    constexpr std::size_t kParameterNames = 128;  // names, separators, quotes and numbers
+    return existing.size() + kParameterNames + status.forward.size() +
+           2 * (status.cache.size() + status.key.size() + status.detail.size());
+}
+
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "cache/glue/conf.hpp"
+#include "nginx/ngx.hpp"
+#include "status/glue/status_handler.hpp"
+
+namespace edge::module {
+
+/// http level: one a cycle, in the cycle's pool.
+struct MainConf {
+    cache::Zones zones;
+    ngx_shm_zone_t* counters = nullptr;  ///< the status room's shared memory; nullptr without any edge_zone
+};
+
+/// A location's configuration: every room's part, side by side.
+struct LocConf {
+    cache::LocConf cache;
+    status::LocConf status;
+};
+
+extern ngx_command_t directives[];
+
+/// The module's MainConf of `cycle`, or nullptr when it has no http block.
+MainConf* main_conf(ngx_cycle_t* cycle) noexcept;
+MainConf& main_conf(ngx_conf_t* cf) noexcept;
+
+// variables.cpp
+ngx_int_t add_variables(ngx_conf_t* cf);
+
+// counting.cpp
+/// Adds the shared memory for the counters to the configuration.
+ngx_int_t add_counters(ngx_conf_t* cf);
+/// In a worker: takes a slot and tells the rooms where to count.
+void start_counting(ngx_cycle_t* cycle);
+void stop_counting() noexcept;
+
+}

@@ -1,0 +1,74 @@
+#include <string_view>
+
+#include "module/conf.hpp"
+#include "nginx/barrier.hpp"
+#include "nginx/directive.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::module {
+
+using ngx::operator""_ngx;
+
+namespace {
+
+char* failed() noexcept
+{
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+template <char* (*Set)(ngx_conf_t*, cache::LocConf&)>
+char* cache_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(),
+                               [&] { return Set(cf, static_cast<LocConf*>(conf)->cache); });
+}
+
+char* zone_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] { return cache::set_zone(cf, main_conf(cf).zones); });
+}
+
+char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    auto& format = static_cast<LocConf*>(conf)->status.format;
+    auto* args = static_cast<ngx_str_t*>(cf->args->elts);
+    const std::string_view wanted = cf->args->nelts > 1 ? ngx::view(args[1]) : "json";
+    if (wanted != "json" && wanted != "prometheus") {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "edge_status: unknown format \"%V\", expected json or prometheus", &args[1]);
+        return failed();
+    }
+    format = static_cast<ngx_uint_t>(wanted == "json" ? status::Format::json : status::Format::prometheus);
+    auto* core =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    core->handler = ngx::entry<status::on_status, NGX_HTTP_INTERNAL_SERVER_ERROR>;
+    return NGX_CONF_OK;
+}
+
+}
+
+constinit ngx_command_t directives[] = {
+    ngx::directive("edge_zone"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_TAKE23 | NGX_CONF_TAKE1, zone_setter),
+    ngx::directive("edge_cache"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1, cache_setter<cache::set_cache>),
+    ngx::directive("edge_cache_key"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   cache_setter<cache::set_cache_key>),
+    ngx::directive("edge_cache_valid"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_valid>),
+    ngx::directive("edge_cache_methods"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_methods>),
+    ngx::directive("edge_cache_bypass"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_bypass>),
+    ngx::directive("edge_no_cache"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, cache_setter<cache::set_no_cache>),
+    ngx::directive("edge_cache_ignore_headers"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_ignore_headers>),
+    ngx::directive("edge_cache_ignore_client"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_ignore_client>),
+    ngx::directive("edge_cache_vary"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_vary>),
+    ngx::directive("edge_cache_stale"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   cache_setter<cache::set_cache_stale>),
+    ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
+    ngx_null_command,
+};
+
+}

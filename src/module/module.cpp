@@ -1,0 +1,166 @@
+#include "module/conf.hpp"
+
+#include "cache/glue/request.hpp"
+#include "nginx/barrier.hpp"
+#include "nginx/pool.hpp"
+
+namespace edge::cache {
+const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
+}
+
+namespace edge::status {
+const std::size_t kLocConfOffset = offsetof(module::LocConf, status);
+}
+
+namespace edge::module {
+
+MainConf& main_conf(ngx_conf_t* cf) noexcept
+{
+    return *static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_edge_module));
+}
+
+MainConf* main_conf(ngx_cycle_t* cycle) noexcept
+{
+    return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_edge_module));
+}
+
+namespace {
+
+constexpr ngx_msec_t kReclaimEvery = 2000;
+
+/// Looks for workers that died with something in a zone.
+struct Reclaim {
+    ngx_event_t event;
+    ngx_connection_t connection;  // the debug log reads `fd` through a timer's data
+};
+constinit Reclaim reclaim{};
+
+void on_reclaim(ngx_event_t* event) noexcept
+{
+    ngx::guarded<int>(event->log, 0, [&] {
+        const MainConf* conf = main_conf(const_cast<ngx_cycle_t*>(ngx_cycle));
+        for (const cache::ZoneBinding* zone : conf->zones) {
+            cache::Zone* store = zone->store();
+            const unsigned found = store != nullptr ? store->reclaim_dead() : 0;
+            if (found != 0) {
+                ngx_log_error(NGX_LOG_NOTICE, event->log, 0,
+                              "edge: zone \"%V\": freed what %ui dead worker(s) held", &zone->name,
+                              static_cast<ngx_uint_t>(found));
+            }
+        }
+        return 0;
+    });
+    if (!ngx_exiting) ngx_add_timer(event, kReclaimEvery);
+}
+
+void start_reclaim(ngx_cycle_t* cycle) noexcept
+{
+    reclaim.connection.fd = static_cast<ngx_socket_t>(-1);
+    reclaim.event.data = &reclaim.connection;
+    reclaim.event.handler = on_reclaim;
+    reclaim.event.log = cycle->log;
+    reclaim.event.cancelable = 1;  // does not keep an old worker alive
+    ngx_add_timer(&reclaim.event, kReclaimEvery);
+}
+
+void* create_main_conf(ngx_conf_t* cf) noexcept
+{
+    return ngx::guarded<void*>(cf->log, nullptr, [&] { return &ngx::make<MainConf>(cf->pool); });
+}
+
+void* create_loc_conf(ngx_conf_t* cf) noexcept
+{
+    return ngx::guarded<void*>(cf->log, nullptr, [&] {
+        auto& conf = ngx::zeroed<LocConf>(cf->pool);
+        cache::init_loc_conf(conf.cache);
+        return &conf;
+    });
+}
+
+char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
+{
+    return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
+        return cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache,
+                                     static_cast<LocConf*>(child)->cache);
+    });
+}
+
+ngx_int_t add_handlers(ngx_conf_t* cf)
+{
+    auto* core =
+        static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* slot =
+        static_cast<ngx_http_handler_pt*>(ngx_array_push(&core->phases[NGX_HTTP_PRECONTENT_PHASE].handlers));
+    if (slot == nullptr) return NGX_ERROR;
+    *slot = ngx::entry<cache::on_lookup, NGX_DECLINED>;
+    cache::install_filters();
+    return NGX_OK;
+}
+
+ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
+{
+    return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&] { return add_variables(cf); });
+}
+
+ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
+{
+    return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (main_conf(cf).zones.empty()) return NGX_OK;  // nothing of ours in any request's way
+        if (add_counters(cf) != NGX_OK) return NGX_ERROR;
+        return add_handlers(cf);
+    });
+}
+
+ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
+{
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) return NGX_OK;
+    return ngx::guarded<ngx_int_t>(cycle->log, NGX_ERROR, [&]() -> ngx_int_t {
+        const MainConf* conf = main_conf(cycle);
+        if (conf == nullptr || conf->zones.empty()) return NGX_OK;
+        for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
+        start_counting(cycle);
+        start_reclaim(cycle);
+        return NGX_OK;
+    });
+}
+
+void exit_worker(ngx_cycle_t* cycle) noexcept
+{
+    ngx::guarded<int>(cycle->log, 0, [&] {
+        const MainConf* conf = main_conf(cycle);
+        if (conf == nullptr) return 0;
+        for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
+        stop_counting();
+        return 0;
+    });
+}
+
+ngx_http_module_t context = {
+    preconfigure,   // preconfiguration
+    postconfigure,  // postconfiguration
+    create_main_conf,
+    nullptr,  // init main configuration
+    nullptr,  // create server configuration
+    nullptr,  // merge server configuration
+    create_loc_conf,  merge_loc_conf,
+};
+
+}
+
+}
+
+// nginx finds it through ngx_modules[], so its own symbol stays hidden (another .so may carry the same name).
+__attribute__((visibility("hidden"))) ngx_module_t ngx_http_edge_module = {
+    NGX_MODULE_V1,
+    &edge::module::context,
+    edge::module::directives,
+    NGX_HTTP_MODULE,
+    nullptr,  // init master
+    nullptr,  // init module
+    edge::module::init_worker,
+    nullptr,  // init thread
+    nullptr,  // exit thread
+    edge::module::exit_worker,
+    nullptr,  // exit master
+    NGX_MODULE_V1_PADDING,
+};

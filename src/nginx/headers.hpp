@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string_view>
+
+#include "http/field.hpp"
+#include "nginx/ngx.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::ngx {
+
+/// Calls `each(ngx_table_elt_t&)` for every element of a header list, the removed ones (hash 0) too.
+template <class F>
+void for_each_header(ngx_list_t& list, F&& each)
+{
+    for (ngx_list_part_t* part = &list.part; part != nullptr; part = part->next) {
+        auto* lines = static_cast<ngx_table_elt_t*>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; ++i) each(lines[i]);
+    }
+}
+
+/// Adds one line. Throws std::bad_alloc. `name` and `value` must live as long as the request.
+ngx_table_elt_t& push_header(ngx_list_t& list, std::string_view name, std::string_view value);
+
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept
+{
+    return a.size() == b.size() &&
+           ngx_strncasecmp(reinterpret_cast<u_char*>(const_cast<char*>(a.data())),
+                           reinterpret_cast<u_char*>(const_cast<char*>(b.data())), a.size()) == 0;
+}
+
+}

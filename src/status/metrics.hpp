@@ -1,0 +1,162 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// What is counted. The three lists below are the only place where a metric is declared; the shared-memory
+/// layout, the JSON page and the Prometheus page follow from them. Any change of a list changes
+/// the layout.
+namespace edge::status {
+
+// clang-format off
+
+/// FAMILY(enumerator, kind, Prometheus name, label name or "", JSON path, help)
+/// Families whose JSON paths begin alike stand together.
+#define EDGE_STATUS_FAMILIES(FAMILY) \
+    FAMILY(cache_requests, counter, "edge_cache_requests_total", "status", "cache.requests", \
+           "Requests in locations with edge_cache, by $edge_cache_status.") \
+    FAMILY(cache_forwards, counter, "edge_cache_forwards_total", "reason", "cache.forwards", \
+           "Requests forwarded to the origin, by the reason that Cache-Status names.") \
+    FAMILY(cache_not_stored, counter, "edge_cache_not_stored_total", "reason", "cache.not_stored", \
+           "Origin responses that were not stored, by the first reason found.") \
+    FAMILY(cache_served_bytes, counter, "edge_cache_served_bytes_total", "", "cache.bytes.served", \
+           "Body bytes sent to clients from a zone.") \
+    FAMILY(cache_stored_bytes, counter, "edge_cache_stored_bytes_total", "", "cache.bytes.stored", \
+           "Body bytes of responses stored completely.") \
+    FAMILY(cache_fills_started, counter, "edge_cache_fills_started_total", "", "cache.fills.started", \
+           "Responses that began to be stored.") \
+    FAMILY(cache_fills_finished, counter, "edge_cache_fills_finished_total", "", "cache.fills.finished", \
+           "Responses stored completely.") \
+    FAMILY(cache_fills_aborted, counter, "edge_cache_fills_aborted_total", "", "cache.fills.aborted", \
+           "Responses whose storing was given up before the end.") \
+    FAMILY(cache_fills_active, gauge, "edge_cache_fills_active", "", "cache.fills.active", \
+           "Responses being stored now.") \
+    FAMILY(cache_revalidations, counter, "edge_cache_revalidations_total", "result", "cache.revalidations", \
+           "Origin requests that carried stored validators, by result.") \
+    FAMILY(cache_invalidations, counter, "edge_cache_invalidations_total", "", "cache.invalidations", \
+           "Stored responses invalidated by unsafe requests.") \
+    FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
+           "Stale responses sent because the origin failed.") \
+    FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
+           "Answers the cache made itself with these status codes.")
+
+/// COUNTER(enumerator, family, label value, JSON key in the family's object)
+/// Counters stand in the order of their families. A family without label has one counter, both texts empty.
+#define EDGE_STATUS_COUNTERS(COUNTER) \
+    COUNTER(requests_hit, cache_requests, "HIT", "hit") \
+    COUNTER(requests_miss, cache_requests, "MISS", "miss") \
+    COUNTER(requests_stale, cache_requests, "STALE", "stale") \
+    COUNTER(requests_updating, cache_requests, "UPDATING", "updating") \
+    COUNTER(requests_revalidated, cache_requests, "REVALIDATED", "revalidated") \
+    COUNTER(requests_expired, cache_requests, "EXPIRED", "expired") \
+    COUNTER(requests_bypass, cache_requests, "BYPASS", "bypass") \
+    COUNTER(requests_pass, cache_requests, "PASS", "pass") \
+    COUNTER(forwards_uri_miss, cache_forwards, "uri-miss", "uri_miss") \
+    COUNTER(forwards_vary_miss, cache_forwards, "vary-miss", "vary_miss") \
+    COUNTER(forwards_stale, cache_forwards, "stale", "stale") \
+    COUNTER(forwards_request, cache_forwards, "request", "request") \
+    COUNTER(forwards_bypass, cache_forwards, "bypass", "bypass") \
+    COUNTER(forwards_method, cache_forwards, "method", "method") \
+    COUNTER(forwards_partial, cache_forwards, "partial", "partial") \
+    COUNTER(forwards_miss, cache_forwards, "miss", "miss") \
+    COUNTER(not_stored_method, cache_not_stored, "method", "method") \
+    COUNTER(not_stored_request_no_store, cache_not_stored, "request_no_store", "request_no_store") \
+    COUNTER(not_stored_response_no_store, cache_not_stored, "response_no_store", "response_no_store") \
+    COUNTER(not_stored_response_private, cache_not_stored, "response_private", "response_private") \
+    COUNTER(not_stored_authorization, cache_not_stored, "authorization", "authorization") \
+    COUNTER(not_stored_set_cookie, cache_not_stored, "set_cookie", "set_cookie") \
+    COUNTER(not_stored_cookie, cache_not_stored, "cookie", "cookie") \
+    COUNTER(not_stored_vary_star, cache_not_stored, "vary_star", "vary_star") \
+    COUNTER(not_stored_status, cache_not_stored, "status", "status") \
+    COUNTER(not_stored_no_freshness, cache_not_stored, "no_freshness", "no_freshness") \
+    COUNTER(not_stored_malformed, cache_not_stored, "malformed", "malformed") \
+    COUNTER(not_stored_too_large, cache_not_stored, "too_large", "too_large") \
+    COUNTER(not_stored_no_room, cache_not_stored, "no_room", "no_room") \
+    COUNTER(not_stored_incomplete, cache_not_stored, "incomplete", "incomplete") \
+    COUNTER(not_stored_other, cache_not_stored, "other", "other") \
+    COUNTER(served_bytes, cache_served_bytes, "", "") \
+    COUNTER(stored_bytes, cache_stored_bytes, "", "") \
+    COUNTER(fills_started, cache_fills_started, "", "") \
+    COUNTER(fills_finished, cache_fills_finished, "", "") \
+    COUNTER(fills_aborted, cache_fills_aborted, "", "") \
+    COUNTER(fills_active, cache_fills_active, "", "") \
+    COUNTER(revalidations_not_modified, cache_revalidations, "not_modified", "not_modified") \
+    COUNTER(revalidations_replaced, cache_revalidations, "replaced", "replaced") \
+    COUNTER(revalidations_error, cache_revalidations, "error", "error") \
+    COUNTER(invalidations, cache_invalidations, "", "") \
+    COUNTER(stale_if_error, cache_stale_if_error, "", "") \
+    COUNTER(answers_partial, cache_answers, "206", "partial") \
+    COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
+    COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")
+
+/// TIMER(enumerator, Prometheus name, JSON path, help)
+#define EDGE_STATUS_TIMERS(TIMER) \
+    TIMER(hit, "edge_cache_hit_duration_seconds", "latency.hit", \
+          "Time from a request's start to the header of an answer sent from a zone.") \
+    TIMER(origin, "edge_cache_origin_duration_seconds", "latency.origin", \
+          "Time from a request's start to the header of the origin's response.")
+
+// clang-format on
+
+#define EDGE_STATUS_FIRST(name, ...) name,
+enum class Family : std::uint8_t { EDGE_STATUS_FAMILIES(EDGE_STATUS_FIRST) };
+/// Something counted in events or bytes.
+enum class Counter : std::uint16_t { EDGE_STATUS_COUNTERS(EDGE_STATUS_FIRST) };
+/// Something timed, in microseconds; kept as a histogram.
+enum class Timer : std::uint8_t { EDGE_STATUS_TIMERS(EDGE_STATUS_FIRST) };
+#undef EDGE_STATUS_FIRST
+
+/// counter: only grows, over reloads and crashes too. gauge: a level; what gone processes left is not
+/// counted.
+enum class Kind : std::uint8_t { counter, gauge };
+
+struct FamilyInfo {
+    std::string_view name;
+    Kind kind;
+    std::string_view label;      ///< empty: the family is one counter without labels
+    std::string_view json_path;  ///< of the family's object, or of its one counter
+    std::string_view help;
+};
+
+struct CounterInfo {
+    Family family;
+    std::string_view label_value;
+    std::string_view json_key;
+};
+
+struct TimerInfo {
+    std::string_view name;
+    std::string_view json_path;
+    std::string_view help;
+};
+
+#define EDGE_STATUS_ROW(id, kind, name, label, path, help) FamilyInfo{name, Kind::kind, label, path, help},
+inline constexpr auto kFamilies = std::to_array<FamilyInfo>({EDGE_STATUS_FAMILIES(EDGE_STATUS_ROW)});
+#undef EDGE_STATUS_ROW
+#define EDGE_STATUS_ROW(id, family, value, key) CounterInfo{Family::family, value, key},
+inline constexpr auto kCounters = std::to_array<CounterInfo>({EDGE_STATUS_COUNTERS(EDGE_STATUS_ROW)});
+#undef EDGE_STATUS_ROW
+#define EDGE_STATUS_ROW(id, name, path, help) TimerInfo{name, path, help},
+inline constexpr auto kTimers = std::to_array<TimerInfo>({EDGE_STATUS_TIMERS(EDGE_STATUS_ROW)});
+#undef EDGE_STATUS_ROW
+
+#undef EDGE_STATUS_FAMILIES
+#undef EDGE_STATUS_COUNTERS
+#undef EDGE_STATUS_TIMERS
+
+constexpr const FamilyInfo& info(Family family) noexcept
+{
+    return kFamilies[static_cast<std::size_t>(family)];
+}
+constexpr const CounterInfo& info(Counter counter) noexcept
+{
+    return kCounters[static_cast<std::size_t>(counter)];
+}
+constexpr const TimerInfo& info(Timer timer) noexcept
+{
+    return kTimers[static_cast<std::size_t>(timer)];
+}
+
+}

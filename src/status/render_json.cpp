@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "status/report.hpp"
+#include "status/text.hpp"
+#include "status/zone_figures.hpp"
+
+namespace edge::status {
+
+namespace {
+
+/// Writes members named by dotted paths; a path opens and closes the objects between it and the one before.
+/// Paths that begin alike must follow each other.
+class JsonTree {
+public:
+    explicit JsonTree(std::string& out) : out_{out} { out_ += '{'; }
+
+    /// Leaves the output where the member's value goes.
+    std::string& member(std::string_view path)
+    {
+        const std::size_t dot = path.rfind('.');
+        enter(dot == path.npos ? std::string_view{} : path.substr(0, dot));
+        key(dot == path.npos ? path : path.substr(dot + 1));
+        return out_;
+    }
+
+    void end()
+    {
+        enter({});
+        out_ += '}';
+    }
+
+private:
+    static bool within(std::string_view path, std::string_view object) noexcept
+    {
+        return object.empty() ||
+               (path.starts_with(object) && (path.size() == object.size() || path[object.size()] == '.'));
+    }
+
+    void enter(std::string_view object)
+    {
+        while (!within(object, open_)) {
+            out_ += '}';
+            const std::size_t dot = open_.rfind('.');
+            open_.resize(dot == open_.npos ? 0 : dot);
+            first_ = false;
+        }
+        while (open_.size() < object.size()) {
+            const std::size_t from = open_.empty() ? 0 : open_.size() + 1;
+            const std::size_t to = std::min(object.find('.', from), object.size());
+            key(object.substr(from, to - from));
+            out_ += '{';
+            first_ = true;
+            open_ = object.substr(0, to);
+        }
+    }
+
+    void key(std::string_view name)
+    {
+        if (!first_) out_ += ',';
+        first_ = false;
+        append_json_string(out_, name);
+        out_ += ':';
+    }
+
+    std::string& out_;
+    std::string open_;  ///< the path of the innermost open object
+    bool first_ = true;
+};
+
+void append_ratio(std::string& out, std::optional<double> ratio)
+{
+    if (!ratio) {
+        out += "null";
+        return;
+    }
+    std::array<char, 16> digits;
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), *ratio, std::chars_format::fixed, 4).ptr;
+    out.append(digits.data(), end);
+}
+
+void write_program(JsonTree& json, const Snapshot& snapshot)
+{
+    const ProgramReport& program = snapshot.program;
+    const std::int64_t started = program.started_at != 0 ? program.started_at : snapshot.totals.since;
+    append_json_string(json.member("edge.version"), program.version);
+    append_json_string(json.member("edge.nginx_version"), program.server_version);
+    append_integer(json.member("edge.workers"), std::uint64_t{program.workers});
+    append_integer(json.member("edge.pid"), program.pid);
+    append_integer(json.member("edge.generation"), snapshot.totals.generation);
+    append_integer(json.member("edge.started_at"), started);
+    append_integer(json.member("edge.counting_since"), snapshot.totals.since);
+    append_integer(json.member("edge.now"), program.now);
+    append_integer(json.member("edge.uptime_s"), std::max<std::int64_t>(0, program.now - started));
+}
+
+void write_counters(JsonTree& json, const Totals& totals)
+{
+    append_ratio(json.member("cache.hit_ratio"), hit_ratio(totals));
+    append_ratio(json.member("cache.offload_ratio"), offload_ratio(totals));
+    std::string path;
+    for (std::size_t i = 0; i < kCounters.size(); ++i) {
+        path = info(kCounters[i].family).json_path;
+        if (!kCounters[i].json_key.empty()) path.append(".").append(kCounters[i].json_key);
+        append_integer(json.member(path), totals.counters[i]);
+    }
+}
+
+void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values)
+{
+    struct Quantile {
+        std::string_view key;
+        double q;
+    };
+    constexpr auto kQuantiles =
+        std::to_array<Quantile>({{".p50_us", 0.5}, {".p95_us", 0.95}, {".p99_us", 0.99}, {".max_us", 1}});
+    const std::string object{timer.json_path};
+    append_integer(json.member(object + ".count"), values.total());
+    append_integer(json.member(object + ".sum_us"), values.sum);
+    for (const Quantile& quantile : kQuantiles) {
+        std::string& out = json.member(object + std::string{quantile.key});
+        if (const auto value = values.quantile(quantile.q)) {
+            append_integer(out, *value);
+        } else {
+            out += "null";
+        }
+    }
+}
+
+void append_zone(std::string& out, const ZoneReport& zone)
+{
+    out += "{\"name\":";
+    append_json_string(out, zone.name);
+    for (const ZoneFigure& figure : kZoneFigures) {
+        out += ',';
+        append_json_string(out, figure.json_key);
+        out += ':';
+        append_integer(out, zone.*figure.value);
+    }
+    out += '}';
+}
+
+void write_zones(JsonTree& json, const std::vector<ZoneReport>& zones)
+{
+    std::string& out = json.member("zones");
+    out += '[';
+    for (const ZoneReport& zone : zones) {
+        if (&zone != &zones.front()) out += ',';
+        append_zone(out, zone);
+    }
+    out += ']';
+}
+
+}
+
+void render_json(const Snapshot& snapshot, std::string& out)
+{
+    JsonTree json{out};
+    write_program(json, snapshot);
+    write_counters(json, snapshot.totals);
+    for (std::size_t i = 0; i < kTimers.size(); ++i) write_timer(json, kTimers[i], snapshot.totals.timers[i]);
+    write_zones(json, snapshot.zones);
+    json.end();
+    out += '\n';
+}
+
+}

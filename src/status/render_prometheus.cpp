@@ -1,0 +1,123 @@
+#include <array>
+
+#include "status/report.hpp"
+#include "status/text.hpp"
+#include "status/zone_figures.hpp"
+
+namespace edge::status {
+
+namespace {
+
+/// Upper ends of the exported buckets in microseconds: 100 µs to one minute.
+constexpr auto kEnds = std::to_array<std::uint64_t>({100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000,
+                                                     50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000,
+                                                     5'000'000, 10'000'000, 30'000'000, 60'000'000});
+
+void begin_family(std::string& out, std::string_view name, std::string_view type, std::string_view help)
+{
+    out.append("# HELP ").append(name).append(" ").append(help).append("\n");
+    out.append("# TYPE ").append(name).append(" ").append(type).append("\n");
+}
+
+std::string_view type_name(Kind kind) noexcept
+{
+    return kind == Kind::counter ? "counter" : "gauge";
+}
+
+void open_label(std::string& out, std::string_view name, std::string_view label, std::string_view value)
+{
+    out.append(name).append("{").append(label).append("=");
+    append_label_value(out, value);
+}
+
+template <class Integer>
+void append_sample(std::string& out, Integer value)
+{
+    out += ' ';
+    append_integer(out, value);
+    out += '\n';
+}
+
+void append_gauge(std::string& out, std::string_view name, std::string_view help, std::int64_t value)
+{
+    begin_family(out, name, "gauge", help);
+    out += name;
+    append_sample(out, value);
+}
+
+void append_program(std::string& out, const Snapshot& snapshot)
+{
+    const ProgramReport& program = snapshot.program;
+    begin_family(out, "edge_build_info", "gauge", "Always 1; the labels say what is running.");
+    open_label(out, "edge_build_info", "version", program.version);
+    out += ",nginx_version=";
+    append_label_value(out, program.server_version);
+    out += "} 1\n";
+    append_gauge(out, "edge_workers", "Worker processes configured.", program.workers);
+    append_gauge(out, "edge_config_generation", "Configurations loaded since counting began.",
+                 static_cast<std::int64_t>(snapshot.totals.generation));
+    append_gauge(out, "edge_start_time_seconds", "Unix time when nginx started.",
+                 program.started_at != 0 ? program.started_at : snapshot.totals.since);
+    append_gauge(out, "edge_counting_since_timestamp_seconds",
+                 "Unix time when the counters were last at zero.", snapshot.totals.since);
+}
+
+void append_counters(std::string& out, const Totals& totals)
+{
+    const FamilyInfo* current = nullptr;
+    for (std::size_t i = 0; i < kCounters.size(); ++i) {
+        const FamilyInfo& family = info(kCounters[i].family);
+        if (&family != current) begin_family(out, family.name, type_name(family.kind), family.help);
+        current = &family;
+        if (family.label.empty()) {
+            out += family.name;
+        } else {
+            open_label(out, family.name, family.label, kCounters[i].label_value);
+            out += '}';
+        }
+        append_sample(out, totals.counters[i]);
+    }
+}
+
+void append_timer(std::string& out, const TimerInfo& timer, const Histogram& values)
+{
+    begin_family(out, timer.name, "histogram", timer.help);
+    for (const std::uint64_t end : kEnds) {
+        out.append(timer.name).append("_bucket{le=\"");
+        append_seconds(out, end);
+        out += "\"}";
+        append_sample(out, values.at_most(end));
+    }
+    const std::uint64_t total = values.total();
+    out.append(timer.name).append("_bucket{le=\"+Inf\"}");
+    append_sample(out, total);
+    out.append(timer.name).append("_sum ");
+    append_seconds(out, values.sum);
+    out.append("\n").append(timer.name).append("_count");
+    append_sample(out, total);
+}
+
+void append_zones(std::string& out, const std::vector<ZoneReport>& zones)
+{
+    if (zones.empty()) return;
+    for (const ZoneFigure& figure : kZoneFigures) {
+        begin_family(out, figure.name, type_name(figure.kind), figure.help);
+        for (const ZoneReport& zone : zones) {
+            open_label(out, figure.name, "zone", zone.name);
+            out += '}';
+            append_sample(out, zone.*figure.value);
+        }
+    }
+}
+
+}
+
+void render_prometheus(const Snapshot& snapshot, std::string& out)
+{
+    append_program(out, snapshot);
+    append_counters(out, snapshot.totals);
+    for (std::size_t i = 0; i < kTimers.size(); ++i) append_timer(out, kTimers[i], snapshot.totals.timers[i]);
+    append_zones(out, snapshot.zones);
+}
+
+}

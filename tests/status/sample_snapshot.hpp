@@ -1,0 +1,40 @@
+#pragma once
+
+#include "status/report.hpp"
+
+namespace edge::status::test {
+
+/// A page on which no two numbers are alike: counter i is 1000 + i; two zones, the second with a hostile
+/// name.
+inline Snapshot sample_snapshot()
+{
+    Snapshot page;
+    page.program = ProgramReport{.version = "1.2.3",
+                                 .server_version = "1.22.1",
+                                 .workers = 4,
+                                 .pid = 4711,
+                                 .started_at = 1'700'000'100,
+                                 .now = 1'700'000'160};
+    page.totals.since = 1'700'000'050;
+    page.totals.generation = 9;
+    for (std::size_t i = 0; i < kCounters.size(); ++i) page.totals.counters[i] = 1000 + i;
+    Histogram& hit = page.totals[Timer::hit];
+    hit.count[buckets::of(20)] = 50;
+    hit.count[buckets::of(30)] = 46;
+    hit.count[buckets::of(2'000)] = 4;
+    hit.sum = 10'380;
+    page.zones.push_back(ZoneReport{.name = "main",
+                                    .capacity_bytes = 2001,
+                                    .used_bytes = 2002,
+                                    .dead_bytes = 2003,
+                                    .objects = 2004,
+                                    .objects_limit = 2005,
+                                    .evictions = 2006,
+                                    .evicted_bytes = 2007,
+                                    .refused = 2008,
+                                    .recoveries = 2009});
+    page.zones.push_back(ZoneReport{.name = "we\"i\\r\nd\xff", .capacity_bytes = UINT64_MAX});
+    return page;
+}
+
+}
