@@ -110,7 +110,7 @@ std::int64_t time_to_live(const Lifetime& lifetime, Seconds now) noexcept;
 /// The response as the origin sent it.
 struct ResponseFacts {
     std::uint16_t status = 200;
-    http::Fields fields;      ///< all of the origin's lines, nothing hidden
+    http::Fields fields = {}; ///< all of the origin's lines, nothing hidden
     Seconds request_time = 0;   ///< when our request left
     Seconds response_time = 0;  ///< when the header arrived
 };

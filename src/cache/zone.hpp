@@ -7,8 +7,8 @@
 #include <span>
 #include <string_view>
 
-/// The shared-memory store: sharded index, S3-FIFO eviction by bytes, bodies in extents that readers send from
-/// without copying. Knows bytes and keys, nothing of HTTP or nginx.
+/// The shared-memory store: sharded index, S3-FIFO eviction by bytes, bodies in extents that readers send
+/// from without copying. Knows bytes and keys, nothing of HTTP or nginx.
 namespace edge::cache {
 
 /// A 128-bit hash of a cache key, seeded per zone (`Zone::hash`). The full key is compared by the caller.
@@ -27,22 +27,22 @@ struct ZoneShape {
 
 /// Totals since the zone was made; read without locks, each value exact, the set not a snapshot.
 struct ZoneStats {
-    std::uint64_t capacity_bytes;   ///< what meta and bodies can occupy
-    std::uint64_t used_bytes;       ///< occupied, whole allocation units
-    std::uint64_t dead_bytes;       ///< of these: removed, but still pinned by a reader
-    std::uint64_t objects;          ///< findable
+    std::uint64_t capacity_bytes;  ///< what meta and bodies can occupy
+    std::uint64_t used_bytes;      ///< occupied, whole allocation units
+    std::uint64_t dead_bytes;      ///< of these: removed, but still pinned by a reader
+    std::uint64_t objects;         ///< findable
     std::uint64_t entries_capacity;
     std::uint64_t evictions;
     std::uint64_t evicted_bytes;
-    std::uint64_t refused;          ///< fills that found no room
-    std::uint64_t recoveries;       ///< shards rebuilt after a worker died holding a lock
+    std::uint64_t refused;     ///< fills that found no room
+    std::uint64_t recoveries;  ///< shards rebuilt after a worker died holding a lock
 };
 
 class Zone;
 
 /// A stored object held against being freed, in this process only. Move-only; letting go is its destructor's
-/// work. Must not outlive its Zone, and is not shared between threads. An object removed or replaced meanwhile stays
-/// readable, unchanged, until the last pin goes.
+/// work. Must not outlive its Zone, and is not shared between threads. An object removed or replaced
+/// meanwhile stays readable, unchanged, until the last pin goes.
 class Pin {
 public:
     Pin() noexcept = default;
@@ -51,7 +51,8 @@ public:
     ~Pin();
 
     explicit operator bool() const noexcept { return zone_ != nullptr; }
-    /// The bytes given to Fill::set_meta or the newest Zone::replace_meta when this pin was taken; 8-byte aligned.
+    /// The bytes given to Fill::set_meta or the newest Zone::replace_meta when this pin was taken; 8-byte
+    /// aligned.
     std::span<const std::byte> meta() const noexcept { return meta_; }
     std::uint64_t body_size() const noexcept;
     /// The body as contiguous pieces in order. `piece(std::span<const std::byte>)` is called for each.
@@ -77,11 +78,12 @@ private:
 
     Zone* zone_ = nullptr;
     std::uint32_t entry_ = 0;
+    std::uint32_t version_ = 0;  // of the meta
     std::span<const std::byte> meta_;
 };
 
-/// An object being written by this process. Dropping it unfinished frees everything it took; a worker that dies
-/// with one leaves it to be reclaimed.
+/// An object being written by this process. Dropping it unfinished frees everything it took; a worker that
+/// dies with one leaves it to be reclaimed.
 class Fill {
 public:
     Fill() noexcept = default;
@@ -92,28 +94,34 @@ public:
     explicit operator bool() const noexcept { return zone_ != nullptr; }
     /// Copies `meta` (any bytes, once, before finish). false: no room; the fill is then over, drop it.
     bool set_meta(std::span<const std::byte> meta) noexcept;
-    /// Writable space at the body's end, contiguous, at least 1 and at most `want` bytes; taken from the zone when
-    /// needed, evicting others. Empty: no room or past max_object; the fill is then over.
+    /// Writable space at the body's end, contiguous, at least 1 and at most `want` bytes; taken from the zone
+    /// when needed, evicting others. Empty: no room or past max_object; the fill is then over.
     std::span<std::byte> room(std::size_t want) noexcept;
-    /// The first `n` bytes of the last room() are now body; they keep their address while this fill or a pin of
-    /// its object lives.
+    /// The first `n` bytes of the last room() are now body; they keep their address while this fill or a pin
+    /// of its object lives.
     void advance(std::size_t n) noexcept;
     std::uint64_t body_size() const noexcept;
-    /// The object becomes findable under its key in place of an earlier one, and is pinned for the caller. Leaves
-    /// *this empty. An empty Pin: set_meta never succeeded, nothing was published.
+    /// The object becomes findable under its key in place of an earlier one, and is pinned for the caller.
+    /// Leaves *this empty. An empty Pin: set_meta never succeeded, nothing was published.
     Pin finish() noexcept;
-    /// A hold on the bytes written so far that outlives this fill, for buffers already handed to a client. Empty when
-    /// the process has no slot.
+    /// A hold on the bytes written so far that outlives this fill, for buffers already handed to a client.
+    /// Empty when the process has no slot.
     Pin hold() const noexcept;
 
 private:
     friend class Zone;
+    std::span<std::byte> fail() noexcept;
+
     Zone* zone_ = nullptr;
     std::uint32_t entry_ = 0;
+    bool over_ = false;  // something did not fit: never published
+    std::uint64_t hint_ = 0;
+    std::byte* at_ = nullptr;  // where the next body byte goes
+    std::uint64_t left_ = 0;   // bytes from there to the end of the last extent
 };
 
-/// A process's view of a zone. The memory is mapped at the same or another address in each process; nothing in it
-/// is a pointer. All members but stats() and hash() need a slot (`attach`). One thread only.
+/// A process's view of a zone. The memory is mapped at the same or another address in each process; nothing
+/// in it is a pointer. All members but stats() and hash() need a slot (`attach`). One thread only.
 class Zone {
 public:
     static constexpr std::uint64_t kMinimumBytes = 1024 * 1024;
@@ -130,8 +138,9 @@ public:
     Zone(const Zone&) = delete;
     Zone& operator=(const Zone&) = delete;
 
-    /// Takes a free slot (those of processes that died are reclaimed here: their pins cleared, their fills freed)
-    /// and holds its robust "alive" mutex. false: all are taken; nothing may be looked up or stored then.
+    /// Takes a free slot (those of processes that died are reclaimed here: their pins cleared, their fills
+    /// freed) and holds its robust "alive" mutex. false: all are taken; nothing may be looked up or stored
+    /// then.
     bool attach() noexcept;
     /// Gives the slot back. Every Pin and Fill of this process must be gone.
     void detach() noexcept;
@@ -142,11 +151,11 @@ public:
 
     /// The object under `key`, pinned, its use counted for eviction. Empty: none.
     Pin find(const KeyHash& key) noexcept;
-    /// Starts an object. `body_hint`: its size if known, else 0; room is then taken in one piece where possible.
-    /// Empty: no entry or no slot to be had, or the hint is past max_object.
+    /// Starts an object. `body_hint`: its size if known, else 0; room is then taken in one piece where
+    /// possible. Empty: no entry or no slot to be had, or the hint is past max_object.
     Fill begin(const KeyHash& key, std::uint64_t body_hint) noexcept;
-    /// Gives the pinned object new meta (after a 304). Pins taken before keep reading the old one. false: no room, or
-    /// the object is no longer the one findable under its key; nothing changed.
+    /// Gives the pinned object new meta (after a 304). Pins taken before keep reading the old one. false: no
+    /// room, or the object is no longer the one findable under its key; nothing changed.
     bool replace_meta(const Pin& object, std::span<const std::byte> meta) noexcept;
     /// The object under `key` is no longer found. false: there was none.
     bool remove(const KeyHash& key) noexcept;
@@ -160,7 +169,8 @@ public:
     /// Looks for processes that died and frees what they held; cheap, for a timer. Returns how many it found.
     unsigned reclaim_dead() noexcept;
 
-    /// Walks the whole zone and says what contradicts itself, for tests; empty when all is well. Takes every lock.
+    /// Walks the whole zone and says what contradicts itself, for tests; empty when all is well. Takes every
+    /// lock.
     const char* check() noexcept;
 
 private:

@@ -6,13 +6,19 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-constexpr std::uint32_t kPromotedAt = 2;       ///< uses that move an object from small to main
+constexpr std::uint32_t kPromotedAt = 2;        ///< uses that move an object from small to main
 constexpr std::uint32_t kMovesPerVictim = 128;  ///< then the next one goes, used or not
 constexpr std::uint64_t kSmallShare = 10;       ///< small may hold 1 / this of the objects' bytes
 
-Queue other(Queue queue) noexcept { return queue == Queue::small ? Queue::main : Queue::small; }
+Queue other(Queue queue) noexcept
+{
+    return queue == Queue::small ? Queue::main : Queue::small;
+}
 
-std::uint32_t fingerprint(const KeyHash& key) noexcept { return static_cast<std::uint32_t>(key.low >> 32) | 1; }
+std::uint32_t fingerprint(const KeyHash& key) noexcept
+{
+    return static_cast<std::uint32_t>(key.low >> 32) | 1;
+}
 
 }
 
@@ -88,13 +94,19 @@ bool Evictor::free_up(std::uint64_t units) noexcept
         Visit result = visit(queue, moved >= kMovesPerVictim);
         if (result == Visit::none) result = visit(other(queue), moved >= kMovesPerVictim);
         switch (result) {
-            case Visit::none: return false;
-            case Visit::freed: moved = 0; break;
-            case Visit::moved: ++moved; break;
+            case Visit::none:
+                return false;
+            case Visit::freed:
+                moved = 0;
+                break;
+            case Visit::moved:
+                ++moved;
+                break;
             case Visit::pinned:
                 // A queue may be full of what is being sent just now.
                 other_queue = !other_queue;
-                if (++pinned > 2 * (ledger_.entries(Account::small) + ledger_.entries(Account::main)) + kShards) {
+                if (++pinned >
+                    2 * (ledger_.entries(Account::small) + ledger_.entries(Account::main)) + kShards) {
                     return false;
                 }
                 break;
@@ -125,7 +137,8 @@ Queue Evictor::queue_for(const KeyHash& key) const noexcept
     const std::uint32_t mask = area_.geometry().ghosts_per_shard / kGhostWays - 1;
     const GhostSlot* ways = area_.ghosts(shard_for(key)) + (key.high & mask) * kGhostWays;
     for (std::uint32_t i = 0; i < kGhostWays; ++i) {
-        if (ways[i].fingerprint == fingerprint(key) && now - ways[i].stamp <= ledger_.capacity()) return Queue::main;
+        if (ways[i].fingerprint == fingerprint(key) && now - ways[i].stamp <= ledger_.capacity())
+            return Queue::main;
     }
     return Queue::small;
 }

@@ -4,10 +4,11 @@
 
 namespace edge::cache::zone {
 
-/// S3-FIFO over the whole zone: objects join the small queue; those used again move to main when they reach its end,
-/// the others leave, remembered by a fingerprint that lets them join main at once if they come back soon. Hits only
-/// count. Each shard has its part of both queues and publishes the age of its oldest; the next victim is the oldest
-/// of all, so that the order is that of one queue however few objects a shard holds.
+/// S3-FIFO over the whole zone: objects join the small queue; those used again move to main when they reach
+/// its end, the others leave, remembered by a fingerprint that lets them join main at once if they come back
+/// soon. Hits only count. Each shard has its part of both queues and publishes the age of its oldest; the
+/// next victim is the oldest of all, so that the order is that of one queue however few objects a shard
+/// holds.
 class Evictor {
 public:
     Evictor(Area area, Ledger& ledger) noexcept : area_{area}, ledger_{ledger} {}

@@ -7,15 +7,16 @@
 #include <cstdint>
 #include <type_traits>
 
-/// What the bytes of a zone mean. Every struct is fixed-width and standard-layout, all references are indices or
-/// unit numbers, so that each process may map the zone where it likes. Any change here changes kLayoutVersion.
+/// What the bytes of a zone mean. Every struct is fixed-width and standard-layout, all references are indices
+/// or unit numbers, so that each process may map the zone where it likes. Any change here changes
+/// kLayoutVersion.
 ///
-/// Order in the mapping: Header, Shard[kShards], bitmap of units, bitmap of pages, Page[], index buckets, ghosts,
-/// Entry[], then the pages that hold meta and bodies. All-zero tables are an empty zone: a page of memory is first
-/// touched when it is first needed.
+/// Order in the mapping: Header, Shard[kShards], bitmap of units, bitmap of pages, Page[], index buckets,
+/// ghosts, Entry[], then the pages that hold meta and bodies. All-zero tables are an empty zone: a page of
+/// memory is first touched when it is first needed.
 ///
-/// Truth: the entries. Index, queues and free lists of a shard, the bitmaps, page lists and totals can be rebuilt
-/// from the entries alone, at any instant at which a process may have died.
+/// Truth: the entries. Index, queues and free lists of a shard, the bitmaps, page lists and totals can be
+/// rebuilt from the entries alone, at any instant at which a process may have died.
 namespace edge::cache::zone {
 
 inline constexpr std::uint64_t kMagic = 0x31656e6f7a656465;  // "edezone1", little-endian
@@ -26,7 +27,7 @@ inline constexpr std::uint32_t kUnitBytes = 256;
 inline constexpr std::uint32_t kPageUnits = 256;
 inline constexpr std::uint32_t kPageBytes = kUnitBytes * kPageUnits;
 inline constexpr std::uint32_t kPageWords = kPageUnits / 64;
-inline constexpr std::uint32_t kRunClasses = 8;      ///< of partly used pages, by log2 of their longest free run
+inline constexpr std::uint32_t kRunClasses = 8;  ///< of partly used pages, by log2 of their longest free run
 inline constexpr std::uint32_t kBytesPerEntry = 1024;  ///< of the zone, for one entry
 inline constexpr std::uint32_t kGhostWays = 4;
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
@@ -38,7 +39,8 @@ struct Mutex {
 };
 static_assert(sizeof(pthread_mutex_t) <= sizeof(Mutex) && alignof(pthread_mutex_t) <= alignof(Mutex));
 
-/// `count` units from `unit` on. Units are numbered from the start of the mapping: 0 is the header, hence "none".
+/// `count` units from `unit` on. Units are numbered from the start of the mapping: 0 is the header, hence
+/// "none".
 struct Run {
     std::uint32_t unit;
     std::uint32_t count;
@@ -72,7 +74,8 @@ struct Status {
 
     static constexpr Status of(std::uint32_t word) noexcept
     {
-        return {static_cast<State>(word & 7), static_cast<Queue>(word >> 3 & 1), word >> 4 & 3, word >> 8 & 0xff};
+        return {static_cast<State>(word & 7), static_cast<Queue>(word >> 3 & 1), word >> 4 & 3,
+                word >> 8 & 0xff};
     }
     constexpr std::uint32_t word() const noexcept
     {
@@ -84,15 +87,15 @@ struct Status {
 inline constexpr std::uint32_t kInlineExtents = 3;
 inline constexpr std::uint32_t kBlockExtents = 31;
 
-/// One object. What it owns: the first `extent_count` extents, the overflow blocks these need, the meta's run when
-/// it lies in none of them, the retired block and what its records list. Ownership and state change only under the
-/// ledger's lock; index, queues and pins are set only under the shard's.
+/// One object. What it owns: the first `extent_count` extents, the overflow blocks these need, the meta's run
+/// when it lies in none of them, the retired block and what its records list. Ownership and state change only
+/// under the ledger's lock; index, queues and pins are set only under the shard's.
 struct Entry {
     std::uint64_t hash_high, hash_low;
-    Word64 pins[kSlots / 64];  ///< bit per slot: that process holds pins of the current version
-    Word32 state;              ///< a Status
-    Word32 version;            ///< of the meta; + 1 with each replacement
-    std::uint32_t chain;       ///< next in the bucket, or next free; id + 1
+    Word64 pins[kSlots / 64];    ///< bit per slot: that process holds pins of the current version
+    Word32 state;                ///< a Status
+    Word32 version;              ///< of the meta; + 1 with each replacement
+    std::uint32_t chain;         ///< next in the bucket, or next free; id + 1
     std::uint32_t older, newer;  ///< in the queue; id + 1
     std::uint32_t units;         ///< all it owns
     Word64 meta;                 ///< MetaPlace; 0: none yet
@@ -131,7 +134,7 @@ static_assert(sizeof(ExtentBlock) == kUnitBytes);
 /// A meta that was replaced while it was being read.
 struct RetiredMeta {
     Word64 pins[kSlots / 64];
-    ListedRun run;         ///< to free with it; none when it lies in the first extent
+    ListedRun run;  ///< to free with it; none when it lies in the first extent
     std::uint32_t version;
     Word32 used;
 };
@@ -243,7 +246,8 @@ struct Area {
     Page& page(std::uint32_t i) const noexcept { return table<Page>(geometry().pages_at)[i]; }
     std::uint32_t* buckets(std::uint32_t shard) const noexcept
     {
-        return table<std::uint32_t>(geometry().buckets_at) + std::size_t{shard} * geometry().buckets_per_shard;
+        return table<std::uint32_t>(geometry().buckets_at) +
+               std::size_t{shard} * geometry().buckets_per_shard;
     }
     GhostSlot* ghosts(std::uint32_t shard) const noexcept
     {

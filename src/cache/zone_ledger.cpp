@@ -11,24 +11,32 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr auto kOrdered = std::memory_order_seq_cst;
 
-unsigned number(Account account) noexcept { return static_cast<unsigned>(account); }
+unsigned number(Account account) noexcept
+{
+    return static_cast<unsigned>(account);
+}
 
 }
 
 Account account_of(Status status) noexcept
 {
     switch (status.state) {
-        case State::filling: return Account::filling;
-        case State::live: return status.queue == Queue::small ? Account::small : Account::main;
-        case State::dead: return Account::dead;
-        default: return Account::none;
+        case State::filling:
+            return Account::filling;
+        case State::live:
+            return status.queue == Queue::small ? Account::small : Account::main;
+        case State::dead:
+            return Account::dead;
+        default:
+            return Account::none;
     }
 }
 
 Run meta_run(const Entry& entry) noexcept
 {
     const auto place = MetaPlace::of(entry.meta.load(std::memory_order_acquire));
-    const bool inside = entry.extent_count.load(kRelaxed) != 0 && entry.extents[0].load(kRelaxed).unit == place.unit;
+    const bool inside =
+        entry.extent_count.load(kRelaxed) != 0 && entry.extents[0].load(kRelaxed).unit == place.unit;
     if (place.unit == 0 || inside) return {place.unit, 0};
     return {place.unit, std::max(1U, units_for(place.bytes))};
 }
@@ -39,7 +47,8 @@ bool any_pins(Area area, const Entry& entry) noexcept
     const std::uint32_t retired = entry.retired.load(kRelaxed);
     if (retired == 0) return false;
     for (const RetiredMeta& old : area.at_unit<RetiredBlock>(retired).metas) {
-        if (old.used.load(kRelaxed) != 0 && (old.pins[0].load(kRelaxed) | old.pins[1].load(kRelaxed)) != 0) return true;
+        if (old.used.load(kRelaxed) != 0 && (old.pins[0].load(kRelaxed) | old.pins[1].load(kRelaxed)) != 0)
+            return true;
     }
     return false;
 }
@@ -200,8 +209,8 @@ bool Ledger::exchange_meta(Shard& shard, std::uint32_t id, Run run, std::uint32_
         units_.give(run);
         return false;
     }
-    // Whoever dies from here on leaves `replacing` behind: the shard's recovery then drops the object, keeping
-    // every pin of any version.
+    // Whoever dies from here on leaves `replacing` behind: the shard's recovery then drops the object,
+    // keeping every pin of any version.
     shard.replacing = id + 1;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     const std::uint32_t version = entry.version.load(kRelaxed);
@@ -209,8 +218,8 @@ bool Ledger::exchange_meta(Shard& shard, std::uint32_t id, Run run, std::uint32_
     place->version = version;
     for (Word64& word : place->pins) word.store(0, kRelaxed);
     place->used.store(1, kRelease);
-    // First the version, then the bits: who unpins meanwhile clears its bit and then reads the version, hence either
-    // its bit is not seen here or it comes to clear the copy.
+    // First the version, then the bits: who unpins meanwhile clears its bit and then reads the version, hence
+    // either its bit is not seen here or it comes to clear the copy.
     entry.version.store(version + 1, kOrdered);
     std::uint64_t held[kSlots / 64];
     for (unsigned i = 0; i < kSlots / 64; ++i) {

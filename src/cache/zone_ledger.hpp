@@ -46,15 +46,16 @@ void each_owned(Area area, const Entry& entry, F&& f) noexcept
         for (const RetiredMeta& old : area.at_unit<RetiredBlock>(retired).metas) {
             const Run run = old.run.load(std::memory_order_relaxed);
             // A process that died while it retired a meta left it listed twice.
-            if (old.used.load(std::memory_order_acquire) != 0 && run.count != 0 && run.unit != meta.unit) f(run);
+            if (old.used.load(std::memory_order_acquire) != 0 && run.count != 0 && run.unit != meta.unit)
+                f(run);
         }
         f(Run{retired, 1});
     }
 }
 
-/// Who owns which units, and the totals. Every change of ownership and of an entry's account happens inside one hold
-/// of its lock, together with the entry's list: whoever gets the lock after a death rebuilds all of it from the
-/// entries. Taken after a shard's lock, never before.
+/// Who owns which units, and the totals. Every change of ownership and of an entry's account happens inside
+/// one hold of its lock, together with the entry's list: whoever gets the lock after a death rebuilds all of
+/// it from the entries. Taken after a shard's lock, never before.
 class Ledger {
 public:
     explicit Ledger(Area area) noexcept : area_{area}, units_{area}, state_{area.header().ledger} {}
@@ -73,15 +74,17 @@ public:
     // Under the lock:
 
     void set_status(Entry& entry, Status status) noexcept;
-    /// Appends a run of at_least..want units to the entry's extents. None: there is no such run; nothing changed.
+    /// Appends a run of at_least..want units to the entry's extents. None: there is no such run; nothing
+    /// changed.
     Run extend(Entry& entry, std::uint32_t want, std::uint32_t at_least) noexcept;
     /// Takes the last `units` off the last extent.
     void trim(Entry& entry, std::uint32_t units) noexcept;
-    /// Copies `bytes` to a run of its own, not listed yet: list it with set_meta() or exchange_meta() in this hold.
+    /// Copies `bytes` to a run of its own, not listed yet: list it with set_meta() or exchange_meta() in this
+    /// hold.
     Run store_meta(const void* bytes, std::uint32_t size) noexcept;
     void set_meta(Entry& entry, Run run, std::uint32_t size) noexcept;
-    /// Makes `run` the entry's meta, keeping the old one for those who pinned it. false: too many are kept, or there
-    /// is no unit to note it in; `run` is given back. The shard's lock is held, too.
+    /// Makes `run` the entry's meta, keeping the old one for those who pinned it. false: too many are kept,
+    /// or there is no unit to note it in; `run` is given back. The shard's lock is held, too.
     bool exchange_meta(Shard& shard, std::uint32_t id, Run run, std::uint32_t size) noexcept;
     /// Frees retired metas without pins. The shard's lock is held, too.
     void sweep_retired(Entry& entry) noexcept;

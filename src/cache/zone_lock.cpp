@@ -34,10 +34,19 @@ Taken lock_mutex(Mutex& mutex) noexcept
     return result;
 }
 
-Taken try_lock_mutex(Mutex& mutex) noexcept { return taken(pthread_mutex_trylock(mutex.get())); }
+Taken try_lock_mutex(Mutex& mutex) noexcept
+{
+    return taken(pthread_mutex_trylock(mutex.get()));
+}
 
-void mark_consistent(Mutex& mutex) noexcept { pthread_mutex_consistent(mutex.get()); }
+void mark_consistent(Mutex& mutex) noexcept
+{
+    pthread_mutex_consistent(mutex.get());
+}
 
-void unlock_mutex(Mutex& mutex) noexcept { pthread_mutex_unlock(mutex.get()); }
+void unlock_mutex(Mutex& mutex) noexcept
+{
+    pthread_mutex_unlock(mutex.get());
+}
 
 }

@@ -8,7 +8,10 @@ namespace edge::cache::zone {
 
 namespace {
 
-std::uint64_t other_key(std::uint32_t id, std::uint32_t version) noexcept { return std::uint64_t{id} << 32 | version; }
+std::uint64_t other_key(std::uint32_t id, std::uint32_t version) noexcept
+{
+    return std::uint64_t{id} << 32 | version;
+}
 
 }
 
@@ -21,7 +24,8 @@ bool LocalPins::open(std::uint32_t entries) noexcept
 {
     if (counts_ != nullptr) return true;
     bytes_ = std::uint64_t{entries} * sizeof(Count);
-    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return false;
     counts_ = static_cast<Count*>(memory);
     return true;

@@ -5,8 +5,8 @@
 
 namespace edge::cache::zone {
 
-/// How many pins this process holds of each entry and version of its meta: in its own memory, touched where needed.
-/// One thread only.
+/// How many pins this process holds of each entry and version of its meta: in its own memory, touched where
+/// needed. One thread only.
 class LocalPins {
 public:
     LocalPins() noexcept = default;

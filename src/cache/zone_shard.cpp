@@ -134,7 +134,8 @@ void LockedShard::discard(std::uint32_t id) noexcept
     Entry& entry = area_.entry(id);
     {
         Ledger::Lock lock{ledger_};
-        // Dead first: of a process that unpins now, either the bit is gone below or it sees the state and comes back.
+        // Dead first: of a process that unpins now, either the bit is gone below or it sees the state and
+        // comes back.
         if (any_pins(area_, entry)) ledger_.set_status(entry, {State::dead, Queue::small, 0, 0});
         if (any_pins(area_, entry)) return;
         ledger_.vacate(entry);
@@ -153,8 +154,8 @@ void LockedShard::bury(std::uint32_t id) noexcept
     give_entry(id);
 }
 
-/// A process died while it exchanged the meta of this entry: which pins count for which meta is unknown, so the object
-/// is given up and all of them hold all of it.
+/// A process died while it exchanged the meta of this entry: which pins count for which meta is unknown, so
+/// the object is given up and all of them hold all of it.
 void LockedShard::finish_exchange() noexcept
 {
     Entry& entry = area_.entry(shard_.replacing - 1);
@@ -193,7 +194,9 @@ void LockedShard::rebuild() noexcept
         const Status status = status_of(entry);
         switch (status.state) {
             case State::free:
-            case State::vacated: give_entry(id); break;
+            case State::vacated:
+                give_entry(id);
+                break;
             case State::live:
                 index_insert(id);
                 if (live.capacity() != 0) {
@@ -203,7 +206,8 @@ void LockedShard::rebuild() noexcept
                 }
                 break;
             case State::filling:
-            case State::dead: break;
+            case State::dead:
+                break;
         }
     }
     std::sort(live.begin(), live.end(), [this](std::uint32_t a, std::uint32_t b) {

@@ -7,10 +7,13 @@ namespace edge::cache::zone {
 
 inline constexpr std::uint32_t kNoEntry = ~std::uint32_t{0};
 
-inline std::uint32_t shard_for(const KeyHash& key) noexcept { return static_cast<std::uint32_t>(key.high >> 58); }
+inline std::uint32_t shard_for(const KeyHash& key) noexcept
+{
+    return static_cast<std::uint32_t>(key.high >> 58);
+}
 
-/// A shard held locked by this object; at most one at a time in a process. Entries are given by id, and belong to
-/// this shard. If the lock's holder died, the shard is rebuilt from its entries first.
+/// A shard held locked by this object; at most one at a time in a process. Entries are given by id, and
+/// belong to this shard. If the lock's holder died, the shard is rebuilt from its entries first.
 class LockedShard {
 public:
     LockedShard(Area area, Ledger& ledger, std::uint32_t index) noexcept;
@@ -47,8 +50,8 @@ public:
         return link == 0 ? kNoEntry : link - 1;
     }
 
-    /// A delisted or filling entry that nobody shall find: freed, or dead until its last pin goes. Takes the ledger's
-    /// lock.
+    /// A delisted or filling entry that nobody shall find: freed, or dead until its last pin goes. Takes the
+    /// ledger's lock.
     void discard(std::uint32_t id) noexcept;
     /// Frees `id` if it is dead and no pin is left. Takes the ledger's lock.
     void bury(std::uint32_t id) noexcept;

@@ -15,7 +15,10 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::uint32_t kListTries = 4;
 constexpr std::uint32_t kSpanTries = 256;
 
-bool any(const Bits& bits) noexcept { return (bits[0] | bits[1] | bits[2] | bits[3]) != 0; }
+bool any(const Bits& bits) noexcept
+{
+    return (bits[0] | bits[1] | bits[2] | bits[3]) != 0;
+}
 
 /// bits & (bits >> n): the starts of runs n longer.
 Bits narrowed(const Bits& bits, std::uint32_t n) noexcept
@@ -30,7 +33,10 @@ Bits narrowed(const Bits& bits, std::uint32_t n) noexcept
     return out;
 }
 
-Bits free_bits(const std::uint64_t* used) noexcept { return {~used[0], ~used[1], ~used[2], ~used[3]}; }
+Bits free_bits(const std::uint64_t* used) noexcept
+{
+    return {~used[0], ~used[1], ~used[2], ~used[3]};
+}
 
 /// log2 of the longest run of ones, rounded down; -1: none.
 int longest_class(Bits bits) noexcept
@@ -146,7 +152,8 @@ std::uint32_t Units::page_with_run(std::uint32_t want) noexcept
     const auto fits = [&](std::uint32_t page) {
         return find_run(free_bits(area_.unit_words(page)), want) != kPageUnits;
     };
-    if (state_.current_page != 0 && area_.page(state_.current_page).listed != 0 && fits(state_.current_page)) {
+    if (state_.current_page != 0 && area_.page(state_.current_page).listed != 0 &&
+        fits(state_.current_page)) {
         return state_.current_page;
     }
     const auto low = static_cast<std::uint32_t>(std::bit_width(want) - 1);

@@ -6,14 +6,15 @@ namespace edge::cache::zone {
 
 /// The allocator of a zone's units. Mechanism only: the caller holds the ledger's lock.
 ///
-/// Pages with free units are listed by the length of their longest free run; wholly free ones are bits in a bitmap, so
-/// that long runs over several pages are found by words. Every call costs a small constant, plus the pages of the run.
+/// Pages with free units are listed by the length of their longest free run; wholly free ones are bits in a
+/// bitmap, so that long runs over several pages are found by words. Every call costs a small constant, plus
+/// the pages of the run.
 class Units {
 public:
     explicit Units(Area area) noexcept : area_{area}, state_{area.header().ledger} {}
 
-    /// A run of at most `want` >= 1 units: `want` where a run as long exists, else the longest at hand. None when
-    /// nothing is free.
+    /// A run of at most `want` >= 1 units: `want` where a run as long exists, else the longest at hand. None
+    /// when nothing is free.
     Run take(std::uint32_t want) noexcept;
     void give(Run run) noexcept;
 

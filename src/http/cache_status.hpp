@@ -19,8 +19,8 @@ struct CacheStatus {
     std::optional<std::int64_t> ttl;   ///< seconds, negative when stale
     bool stored = false;               ///< together with `forward` only
     bool collapsed = false;            ///< together with `forward` only
-    std::string_view key;
-    std::string_view detail;
+    std::string_view key = {};
+    std::string_view detail = {};
 };
 
 /// Writes `existing`, a comma when that is not empty, and the member to the front of `out`; returns what was

@@ -149,10 +149,7 @@ Counters Counters::at(void* memory, unsigned slot) noexcept
 
 void Counters::release() noexcept
 {
-    if (owned_) {
-        clear_gauges(*slot_);
-        slot_->owner.store(0, std::memory_order_release);
-    }
+    if (owned_) slot_->owner.store(0, std::memory_order_release);
     *this = {};
 }
 

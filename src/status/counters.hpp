@@ -87,8 +87,8 @@ public:
     /// one. A larger number gives an unattached view.
     static Counters at(void* memory, unsigned slot) noexcept;
 
-    /// Gives a claimed slot to others; its counts stay, its gauges go. Leaves *this unattached; copies must
-    /// not be used any more.
+    /// Gives a claimed slot to others; its counts stay, its gauges no longer count. Leaves *this unattached;
+    /// copies must not be used any more.
     void release() noexcept;
 
     bool attached() const noexcept { return slot_ != nullptr; }

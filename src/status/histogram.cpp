@@ -19,8 +19,7 @@ std::uint64_t rank(double q, std::uint64_t total) noexcept
     if (q >= 1) return total;
     if (!(q > 0)) return 1;
     const double exact = std::ceil(q * static_cast<double>(total));
-    if (exact >= static_cast<double>(total)) return total;
-    return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(exact));
+    return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(exact), 1, total);
 }
 
 }

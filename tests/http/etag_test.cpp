@@ -24,28 +24,17 @@ std::ostream& operator<<(std::ostream& out, const Row& row)
 
 // RFC 9110 section 8.8.3.
 const std::vector<Row> kTags = {
-    {"\"abc\"", true, false, "abc"},
-    {"W/\"abc\"", true, true, "abc"},
-    {"\"\"", true, false, ""},
-    {"\"a\\b\"", true, false, "a\\b"},
-    {"\"a,b\"", true, false, "a,b"},
-    {"\"abc\xc3\xbc\"", true, false, "abc\xc3\xbc"},
-    {"w/\"abc\"", false, false, ""},
-    {"W\\\"abc\"", false, false, ""},
-    {"W\"abc\"", false, false, ""},
-    {"W/", false, false, ""},
-    {"abc", false, false, ""},
-    {"\"abc", false, false, ""},
-    {"abc\"", false, false, ""},
-    {"\"a b\"", false, false, ""},
-    {"\"a\tb\"", false, false, ""},
-    {"\"a\x7f\"", false, false, ""},
-    {"\"abc\" ", false, false, ""},
-    {" \"abc\"", false, false, ""},
-    {"\"a\"\"b\"", false, false, ""},
-    {"\"a\", \"b\"", false, false, ""},
-    {"*", false, false, ""},
-    {"", false, false, ""},
+    {"\"abc\"", true, false, "abc"},  {"W/\"abc\"", true, true, "abc"},
+    {"\"\"", true, false, ""},        {"\"a\\b\"", true, false, "a\\b"},
+    {"\"a,b\"", true, false, "a,b"},  {"\"abc\xc3\xbc\"", true, false, "abc\xc3\xbc"},
+    {"w/\"abc\"", false, false, ""},  {"W\\\"abc\"", false, false, ""},
+    {"W\"abc\"", false, false, ""},   {"W/", false, false, ""},
+    {"abc", false, false, ""},        {"\"abc", false, false, ""},
+    {"abc\"", false, false, ""},      {"\"a b\"", false, false, ""},
+    {"\"a\tb\"", false, false, ""},   {"\"a\x7f\"", false, false, ""},
+    {"\"abc\" ", false, false, ""},   {" \"abc\"", false, false, ""},
+    {"\"a\"\"b\"", false, false, ""}, {"\"a\", \"b\"", false, false, ""},
+    {"*", false, false, ""},          {"", false, false, ""},
 };
 
 struct ListRow {
@@ -85,7 +74,8 @@ std::string walk(std::string_view value)
 
 }
 
-BOOST_DATA_TEST_CASE(an_entity_tag_is_a_quoted_text_with_or_without_weakness, boost::unit_test::data::make(kTags), row)
+BOOST_DATA_TEST_CASE(an_entity_tag_is_a_quoted_text_with_or_without_weakness,
+                     boost::unit_test::data::make(kTags), row)
 {
     const auto tag = parse_entity_tag(row.text);
     BOOST_REQUIRE(tag.has_value() == row.valid);
@@ -94,7 +84,8 @@ BOOST_DATA_TEST_CASE(an_entity_tag_is_a_quoted_text_with_or_without_weakness, bo
     BOOST_TEST(tag->opaque == row.opaque);
 }
 
-BOOST_DATA_TEST_CASE(a_list_of_tags_ends_at_the_first_thing_that_is_none, boost::unit_test::data::make(kLists), row)
+BOOST_DATA_TEST_CASE(a_list_of_tags_ends_at_the_first_thing_that_is_none,
+                     boost::unit_test::data::make(kLists), row)
 {
     BOOST_TEST(walk(row.text) == row.expected);
 }

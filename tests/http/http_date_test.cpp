@@ -76,7 +76,7 @@ const std::vector<Row> kDates = {
     {"signed digits", "Sun, 06 Nov 1994 08:49:-7 GMT", std::nullopt},
     // The two digits of RFC 850 and the 50-year rule.
     {"within 50 years", "Thursday, 18-Aug-50 02:01:18 GMT", 2544400878},
-    {"exactly 50 years ahead", "Tuesday, 14-Nov-73 22:13:20 GMT", 3277923200 + 0},
+    {"exactly 50 years ahead", "Tuesday, 14-Nov-73 22:13:20 GMT", 3277923200},
     {"50 years and a second ahead", "Tuesday, 14-Nov-73 22:13:21 GMT", 122163201},
     {"51 years ahead", "Thursday, 14-Nov-74 22:13:20 GMT", 153699200},
     {"last century seen from 1999", "Friday, 01-Jan-99 00:00:00 GMT", 915148800, 930000000},
@@ -84,12 +84,13 @@ const std::vector<Row> kDates = {
     {"leap day where the century has none", "Thursday, 29-Feb-00 00:00:00 GMT", std::nullopt, 4102444800},
     {"RFC 850 with short day", "Sun, 06-Nov-94 08:49:37 GMT", std::nullopt},
     {"RFC 850 with long year", "Sunday, 06-Nov-1994 08:49:37 GMT", std::nullopt},
-    {"a clock before year 0", "Sunday, 06-Nov-94 08:49:37 GMT", -59159862623, -9000000000000},
+    {"a clock before year 0", "Sunday, 06-Nov-94 08:49:37 GMT", -59174032223, -9000000000000},
 };
 
 }
 
-BOOST_DATA_TEST_CASE(an_http_date_is_what_the_grammar_says_and_nothing_else, boost::unit_test::data::make(kDates), row)
+BOOST_DATA_TEST_CASE(an_http_date_is_what_the_grammar_says_and_nothing_else,
+                     boost::unit_test::data::make(kDates), row)
 {
     const auto time = parse_http_date(row.text, row.now);
     BOOST_TEST(time.has_value() == row.expected.has_value());

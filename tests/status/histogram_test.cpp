@@ -162,6 +162,17 @@ BOOST_AUTO_TEST_CASE(quantiles_of_small_values_are_exact)
     }
 }
 
+BOOST_AUTO_TEST_CASE(the_rank_of_a_quantile_is_rounded_up)
+{
+    const Histogram three = of({1, 2, 3}), four = of({1, 2, 3, 4});
+    BOOST_TEST(three.quantile(0.33).value() == 1U);
+    BOOST_TEST(three.quantile(0.34).value() == 2U);
+    BOOST_TEST(three.quantile(0.5).value() == 2U);
+    BOOST_TEST(four.quantile(0.5).value() == 2U);
+    BOOST_TEST(four.quantile(0.51).value() == 3U);
+    BOOST_TEST(four.quantile(0.99).value() == 4U);
+}
+
 BOOST_AUTO_TEST_CASE(quantiles_never_fall_as_q_grows)
 {
     const Histogram histogram = of(sample(kSampleRows[1]));

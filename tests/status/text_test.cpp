@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "status/json_check.hpp"
 
@@ -99,6 +100,15 @@ BOOST_DATA_TEST_CASE(a_label_value_is_escaped, kEscapeRows, row)
     std::string out;
     append_label_value(out, row.text);
     BOOST_TEST(out == row.label);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_past_the_end_of_the_text_is_read)
+{
+    std::string json, label;
+    append_json_string(json, std::string_view{"\u20ac", 2});
+    append_label_value(label, std::string_view{"\u20ac", 1});
+    BOOST_TEST(json == R"("\\xe2\\x82")");
+    BOOST_TEST(label == R"("\\xe2")");
 }
 
 BOOST_AUTO_TEST_CASE(any_two_bytes_give_a_valid_json_string)

@@ -148,7 +148,10 @@ void prepare_stored(Request& q, const Stored& stored)
     const std::int64_t now = ngx_time();
     q.age = current_age(head.lifetime, now);
     push_number(r, "Age", static_cast<std::uint64_t>(q.age));
-    if (head.status == NGX_HTTP_OK && client_has(q, etag, modified)) make_not_modified(r);
+    // Without Last-Modified the response is as old as its Date says (RFC 9111 section 4.3.2).
+    if (head.status == NGX_HTTP_OK && client_has(q, etag, modified ? modified : stored.value(FieldKind::date))) {
+        make_not_modified(r);
+    }
 }
 
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,

@@ -1,0 +1,25 @@
+-- For wrk: wrk -s hits.lua URL -- PATH [KEYS]
+-- One PATH, or with KEYS the paths PATH1 to PATH<KEYS> in turn, formatted beforehand.
+-- The last line is "requests errors p50_us p99_us seconds".
+local requests = {}
+local at = 0
+
+function init(args)
+    local path, keys = args[1], tonumber(args[2] or "0")
+    if keys == 0 then
+        requests[1] = wrk.format("GET", path)
+    else
+        for i = 1, keys do requests[i] = wrk.format("GET", path .. i) end
+    end
+end
+
+function request()
+    at = at % #requests + 1
+    return requests[at]
+end
+
+function done(summary, latency)
+    local e = summary.errors
+    print(string.format("%d %d %d %d %.3f", summary.requests, e.connect + e.read + e.write + e.status + e.timeout,
+        latency:percentile(50), latency:percentile(99), summary.duration / 1e6))
+end
