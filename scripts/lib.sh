@@ -32,7 +32,7 @@ show_errors() {
     found=$(grep -nE -m1 'error: |undefined reference|\*\*\* ' "$log" | cut -d: -f1 || true)
     if [ -n "$found" ]; then
         # Without the echoed compiler commands and the lines they continue on.
-        tail -n "+$found" "$log" | awk '/ -c / { skip = 1 } !skip; !/\\$/ { skip = 0 }' |
+        tail -n "+$found" "$log" | awk '/ -c / { skip = 1 } !skip && !seen[$0]++; !/\\$/ { skip = 0 }' |
             head -n "$lines" >&2 || true
     else
         tail -n "$lines" "$log" >&2

@@ -45,11 +45,11 @@ struct ValidRule {
 
 /// The configuration the policy depends on. Defaults are those of a location that says only `edge_cache zone;`.
 struct PolicyConfig {
-    std::vector<ValidRule> valid;
+    std::vector<ValidRule> valid = {};
     std::vector<std::string> targets = {"cdn-cache-control"};  ///< RFC 9213 target fields, strongest first, lower case
-    IgnoredFields ignore;
-    std::optional<std::uint32_t> stale_while_revalidate;  ///< default where the origin gives none (RFC 5861)
-    std::optional<std::uint32_t> stale_if_error;
+    IgnoredFields ignore = {};
+    std::optional<std::uint32_t> stale_while_revalidate = {};  ///< default where the origin gives none (RFC 5861)
+    std::optional<std::uint32_t> stale_if_error = {};
     std::uint32_t heuristic_percent = 10;            ///< of (Date - Last-Modified), RFC 9111 section 4.2.2; 0 = off
     std::uint32_t heuristic_max = 24 * 3600;         ///< seconds
     /// Seconds a response that was fresh once may answer past that when the origin can't be reached at all and
@@ -61,10 +61,10 @@ struct PolicyConfig {
 
 /// The request's own directives (RFC 9111 section 5.2.1, Pragma 5.4), parsed once a request.
 struct RequestControl {
-    std::optional<std::uint32_t> max_age;
-    std::optional<std::uint32_t> min_fresh;
-    std::optional<std::uint32_t> max_stale;  ///< UINT32_MAX when given without a value
-    std::optional<std::uint32_t> stale_if_error;
+    std::optional<std::uint32_t> max_age = {};
+    std::optional<std::uint32_t> min_fresh = {};
+    std::optional<std::uint32_t> max_stale = {};  ///< UINT32_MAX when given without a value
+    std::optional<std::uint32_t> stale_if_error = {};
     bool no_cache = false;
     bool no_store = false;
     bool only_if_cached = false;
@@ -78,7 +78,7 @@ struct RequestFacts {
     /// then; heuristics, edge_cache_valid and a bare validator do not do.
     bool has_cookie = false;
     bool has_range = false;  ///< the request that goes to the origin carries Range
-    RequestControl control;
+    RequestControl control = {};
 };
 
 /// `fields`: the request's header lines; only Cache-Control and Pragma are read.

@@ -135,8 +135,9 @@ std::uint32_t heuristic_lifetime(const Judged& response, const PolicyConfig& con
     if (!modified) return 0;
     const Seconds made = std::min(date_value(response), response.response_time);
     if (made <= *modified) return 0;
-    // The widest span, 10000 years, times any percentage stays within 64 bits.
-    const Seconds share = (made - *modified) * static_cast<Seconds>(config.heuristic_percent) / 100;
+    // The widest span, 10000 years, times this stays within 64 bits.
+    const Seconds percent = std::min<Seconds>(config.heuristic_percent, 1000);
+    const Seconds share = (made - *modified) * percent / 100;
     return static_cast<std::uint32_t>(std::min<Seconds>(share, config.heuristic_max));
 }
 

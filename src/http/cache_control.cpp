@@ -55,9 +55,9 @@ void DirectiveCursor::read_argument(Directive& directive) noexcept
     if (equals == std::string_view::npos || rest_[equals] != '=') return;
 
     directive.has_argument = true;
-    const std::size_t start = rest_.find_first_not_of(" \t", equals + 1);
+    const std::size_t start = std::min(rest_.find_first_not_of(" \t", equals + 1), rest_.size());
     if (equals != 0 || start != equals + 1) directive.malformed = true;
-    rest_.remove_prefix(start == std::string_view::npos ? rest_.size() : start);
+    rest_.remove_prefix(start);
     if (rest_.empty()) return;
 
     if (rest_.front() != '"') {

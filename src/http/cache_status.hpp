@@ -12,13 +12,13 @@ namespace edge::http {
 /// absent numbers are left out. The views are borrowed.
 struct CacheStatus {
     std::string_view cache =
-        "nginx-edge";                  ///< who says so; written as a token if it is one, else as a string
-    bool hit = false;                  ///< answered without asking the origin; `forward` is then left out
-    std::string_view forward;          ///< fwd: a token of section 2.2
-    std::uint16_t forward_status = 0;  ///< fwd-status: what the origin answered; 0 = nothing
-    std::optional<std::int64_t> ttl;   ///< seconds, negative when stale
-    bool stored = false;               ///< together with `forward` only
-    bool collapsed = false;            ///< together with `forward` only
+        "nginx-edge";                      ///< who says so; written as a token if it is one, else as a string
+    bool hit = false;                      ///< answered without asking the origin; `forward` is then left out
+    std::string_view forward = {};         ///< fwd: a token of section 2.2
+    std::uint16_t forward_status = 0;      ///< fwd-status: what the origin answered; 0 = nothing
+    std::optional<std::int64_t> ttl = {};  ///< seconds, negative when stale
+    bool stored = false;                   ///< together with `forward` only
+    bool collapsed = false;                ///< together with `forward` only
     std::string_view key = {};
     std::string_view detail = {};
 };
