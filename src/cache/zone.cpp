@@ -171,6 +171,15 @@ bool Zone::replace_meta(const Pin& object, std::span<const std::byte> meta) noex
     return replaced;
 }
 
+bool Zone::claim_update(const Pin& object, std::int64_t now, std::uint32_t lease) noexcept
+{
+    if (!object || object.zone_ != this) return false;
+    zone::Word32& until = view_->area.entry(object.entry_).update_until;
+    const auto time = static_cast<std::uint32_t>(now);
+    std::uint32_t seen = until.load(kRelaxed);
+    return seen <= time && until.compare_exchange_strong(seen, time + lease, kRelaxed);
+}
+
 bool Zone::remove(const KeyHash& key) noexcept
 {
     if (!attached()) return false;

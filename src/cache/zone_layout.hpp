@@ -20,7 +20,7 @@
 namespace edge::cache::zone {
 
 inline constexpr std::uint64_t kMagic = 0x31656e6f7a656465;  // "edezone1", little-endian
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::uint32_t kShards = 64;
 inline constexpr std::uint32_t kSlots = 128;
 inline constexpr std::uint32_t kUnitBytes = 256;
@@ -107,7 +107,7 @@ struct Entry {
     std::uint32_t overflow;       ///< unit of the first ExtentBlock
     std::uint32_t overflow_last;  ///< and of the one being filled; filling only
     Word32 retired;               ///< unit of the RetiredBlock
-    std::uint32_t reserved;
+    Word32 update_until;          ///< somebody renews it until then, Unix time in seconds; 0: nobody
     ListedRun extents[kInlineExtents];
 };
 static_assert(sizeof(Entry) == 128 && offsetof(Entry, body_size) == 64 && std::is_standard_layout_v<Entry>);

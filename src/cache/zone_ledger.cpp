@@ -161,6 +161,7 @@ Run Ledger::store_meta(const void* bytes, std::uint32_t size) noexcept
 void Ledger::set_meta(Entry& entry, Run run, std::uint32_t size) noexcept
 {
     entry.meta.store(MetaPlace{run.unit, size}.word(), kRelease);
+    entry.update_until.store(0, kRelaxed);
     charge(entry, run.count);
 }
 

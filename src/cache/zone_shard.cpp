@@ -45,6 +45,7 @@ std::uint32_t LockedShard::take_entry() noexcept
     entry.body_offset = entry.overflow = entry.overflow_last = 0;
     entry.extent_count.store(0, kRelaxed);
     entry.retired.store(0, kRelaxed);
+    entry.update_until.store(0, kRelaxed);
     return id;
 }
 

@@ -4,6 +4,7 @@
 
 #include "cache/glue/request.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/detached.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/str.hpp"
 
@@ -159,21 +160,6 @@ void on_answer(Request& q)
     }
 }
 
-ngx_int_t header_filter(ngx_http_request_t* r) noexcept
-{
-    if (r != r->main) return next_header(r);
-    Request* q = Request::find(*r);
-    if (q == nullptr || q->answered || q->step == Step::serving) return next_header(r);
-    ngx::guarded<int>(r->connection->log, 0, [&] {
-        on_answer(*q);
-        observer.answered(q->status, q->forward);
-        return 0;
-    });
-    const ngx_int_t rc = next_header(r);
-    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
-    return rc;
-}
-
 /// Builds the chain of buffers in the zone that goes on to the client.
 class Output {
 public:
@@ -327,8 +313,77 @@ ngx_int_t send_replacement(Request& q, ngx_chain_t* in)
     return next_body(&q.r, end.chain());
 }
 
+/// The answer to a detached request: what it says of the stored object, and its body into the zone.
+void take_detached_answer(Request& q)
+{
+    ngx_http_request_t& r = q.r;
+    restore_headers(q);
+    q.answered = true;
+    q.discard = true;
+    if (!is_the_origins(q) || q.step != Step::forwarding) return;
+    const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        observer.counted(Count::validation_failed, 1);
+    } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
+        observer.counted(Count::validated_304, 1);
+        if (!renew_stored(q, true)) q.zone->remove(q.object);
+    } else {
+        if (q.validating) observer.counted(Count::validated_200, 1);
+        q.reason = q.may_fill ? start_fill(q) : NotStored::other;
+        if (q.reason == NotStored::stored) {
+            q.step = Step::capturing;
+            q.discard = false;
+            r.upstream->buffering = 0;
+        } else {
+            observer.not_stored(q.reason);
+            if (q.object) q.zone->remove(q.object);
+        }
+    }
+}
+
+/// A detached request has nobody to send to: no filter after ours sees it.
+ngx_int_t detached_header(ngx_http_request_t& r) noexcept
+{
+    Request* q = &r == r.main ? Request::find(r) : nullptr;
+    if (q != nullptr && !q->answered) {
+        ngx::guarded<int>(r.connection->log, 0, [&] {
+            take_detached_answer(*q);
+            return 0;
+        });
+    }
+    r.header_sent = 1;
+    return NGX_OK;
+}
+
+ngx_int_t detached_body(ngx_http_request_t& r, ngx_chain_t* in) noexcept
+{
+    auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
+    if (&r != r.main || q == nullptr || q->step != Step::capturing) {
+        discard(in);
+        return NGX_OK;
+    }
+    return ngx::guarded<ngx_int_t>(r.connection->log, NGX_ERROR, [&] { return fill_only(*q, in); });
+}
+
+ngx_int_t header_filter(ngx_http_request_t* r) noexcept
+{
+    if (ngx::is_detached(*r)) return detached_header(*r);
+    if (r != r->main) return next_header(r);
+    Request* q = Request::find(*r);
+    if (q == nullptr || q->answered || q->step == Step::serving) return next_header(r);
+    ngx::guarded<int>(r->connection->log, 0, [&] {
+        on_answer(*q);
+        observer.answered(q->status, q->forward);
+        return 0;
+    });
+    const ngx_int_t rc = next_header(r);
+    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
+    return rc;
+}
+
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
 {
+    if (ngx::is_detached(*r)) return detached_body(*r, in);
     auto* q = static_cast<Request*>(ngx_http_get_module_ctx(r, ngx_http_edge_module));
     if (q == nullptr || r != r->main) return next_body(r, in);
     return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {

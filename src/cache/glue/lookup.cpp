@@ -3,6 +3,7 @@
 
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
+#include "nginx/detached.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -145,6 +146,10 @@ ngx_int_t look_up(Request& q)
         q.forward = Forward::bypass;
         return forward(q);
     }
+    if (q.detached) {
+        q.forward = Forward::stale;
+        return forward(q);
+    }
     const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
@@ -164,6 +169,8 @@ ngx_int_t look_up(Request& q)
             observer.counted(Count::gateway_timeout, 1);
             return NGX_HTTP_GATEWAY_TIME_OUT;
         case Reuse::stale_while_revalidate:
+            if (start_refresh(q) == Refresh::under_way) return serve(q, *stored, Status::updating);
+            break;
         case Reuse::validate:
             break;
     }
@@ -217,6 +224,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
     ngx_http_set_ctx((&r), &q, ngx_http_edge_module);
     q.conf = &conf;
     q.zone = zone;
+    q.detached = ngx::is_detached(r);
     q.facts.method = classify_method(ngx::view(r.method_name));
     q.facts.has_authorization = has_authorization(r);
     q.facts.has_range = r.headers_in.range != nullptr;

@@ -50,6 +50,7 @@ public:
     bool validating = false;               ///< the origin is asked with the validators of `object`
     bool stripped_conditions = false;      ///< the origin was not shown the client's conditional fields
     bool answered = false;                 ///< the header filter has seen the answer
+    bool detached = false;                 ///< nobody waits for the answer: it only renews what is stored
     bool redirected = false;      ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
     bool origin_failed = false;   ///< the origin's last answer was a 5xx or none
     bool discard = false;         ///< the client has its whole answer: what still comes is dropped
@@ -91,6 +92,11 @@ ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::ui
 ngx_int_t on_lookup(ngx_http_request_t& r);
 /// Whether the last upstream tried answered with a 5xx or not at all.
 bool origin_failed(ngx_http_request_t& r) noexcept;
+
+// refresh.cpp
+enum class Refresh : std::uint8_t { under_way, impossible };
+/// Has the stored object validated by a detached request, unless somebody does so already.
+Refresh start_refresh(Request& q);
 
 // forward.cpp
 /// Shows the origin other header lines than the client sent: without Range and conditionals, with the

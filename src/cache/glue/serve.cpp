@@ -149,7 +149,8 @@ void prepare_stored(Request& q, const Stored& stored)
     q.age = current_age(head.lifetime, now);
     push_number(r, "Age", static_cast<std::uint64_t>(q.age));
     // Without Last-Modified the response is as old as its Date says (RFC 9111 section 4.3.2).
-    if (head.status == NGX_HTTP_OK && client_has(q, etag, modified ? modified : stored.value(FieldKind::date))) {
+    if (head.status == NGX_HTTP_OK &&
+        client_has(q, etag, modified ? modified : stored.value(FieldKind::date))) {
         make_not_modified(r);
     }
 }
