@@ -157,8 +157,8 @@ public:
     /// Gives the pinned object new meta (after a 304). Pins taken before keep reading the old one. false: no
     /// room, or the object is no longer the one findable under its key; nothing changed.
     bool replace_meta(const Pin& object, std::span<const std::byte> meta) noexcept;
-    /// Whether the caller is the one, of all processes, who shall renew the pinned object: true once until `lease`
-    /// seconds after `now` (Unix time), or until it was renewed or replaced.
+    /// Whether the caller is the one, of all processes, who shall renew the pinned object: true once until
+    /// `lease` seconds after `now` (Unix time), or until it was renewed or replaced.
     bool claim_update(const Pin& object, std::int64_t now, std::uint32_t lease) noexcept;
     /// The object under `key` is no longer found. false: there was none.
     bool remove(const KeyHash& key) noexcept;

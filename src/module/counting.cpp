@@ -155,12 +155,12 @@ ngx_int_t add_counters(ngx_conf_t* cf)
 
 void start_counting(ngx_cycle_t* cycle)
 {
+    status::collect = collect;
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr || conf->counters == nullptr) return;
     counters_memory = conf->counters->data;
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered};
-    status::collect = collect;
 }
 
 void stop_counting() noexcept

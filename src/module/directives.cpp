@@ -31,6 +31,7 @@ char* zone_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
 char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
     auto& format = static_cast<LocConf*>(conf)->status.format;
+    if (format != static_cast<ngx_uint_t>(status::Format::none)) return const_cast<char*>("is duplicate");
     auto* args = static_cast<ngx_str_t*>(cf->args->elts);
     const std::string_view wanted = cf->args->nelts > 1 ? ngx::view(args[1]) : "json";
     if (wanted != "json" && wanted != "prometheus") {

@@ -80,8 +80,12 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
 {
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
-        return cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache,
-                                     static_cast<LocConf*>(child)->cache);
+        auto& conf = *static_cast<LocConf*>(child);
+        char* result =
+            cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache, conf.cache);
+        // Whoever reads the counters must not raise them.
+        if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
+        return result;
     });
 }
 
@@ -116,10 +120,10 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) return NGX_OK;
     return ngx::guarded<ngx_int_t>(cycle->log, NGX_ERROR, [&]() -> ngx_int_t {
         const MainConf* conf = main_conf(cycle);
-        if (conf == nullptr || conf->zones.empty()) return NGX_OK;
+        if (conf == nullptr) return NGX_OK;
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
-        start_reclaim(cycle);
+        if (!conf->zones.empty()) start_reclaim(cycle);
         return NGX_OK;
     });
 }

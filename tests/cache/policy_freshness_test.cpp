@@ -319,7 +319,7 @@ BOOST_DATA_TEST_CASE(the_initial_age_follows_from_date_age_and_delay, boost::uni
     headers.push_back({"Cache-Control", "max-age=60"});
     ResponseFacts response = answer(headers);
     response.request_time = response.response_time - row.delay;
-    const StoreVerdict verdict = may_store({}, response, {});
+    const StoreVerdict verdict = may_store(kAnybody, response, kPlain);
     BOOST_TEST(verdict.reason == NotStored::stored);
     BOOST_TEST(verdict.lifetime.corrected_initial_age == row.age);
     BOOST_TEST(verdict.lifetime.response_time == kNow);

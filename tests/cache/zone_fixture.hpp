@@ -99,7 +99,8 @@ inline std::string wrong_with(const Pin& pin, std::uint64_t key)
     std::memcpy(&head, pin.meta().data(), sizeof head);
     if (head.key != key) return "another key's object";
     if (head.meta_size != pin.meta().size()) return "another meta size";
-    if (!has_pattern(pin.meta().subspan(sizeof head), head.meta_number, sizeof head)) return "wrong meta bytes";
+    if (!has_pattern(pin.meta().subspan(sizeof head), head.meta_number, sizeof head))
+        return "wrong meta bytes";
     if (pin.body_size() != head.body_size) return "another body size";
     std::uint64_t at = 0;
     bool right = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,8 @@ namespace edge::cache {
 namespace {
 
 constexpr std::uint64_t kDefaultMaxObject = 32 * 1024 * 1024;
+/// edge_cache_stale was given without this window; NGX_CONF_UNSET would be inherited over.
+constexpr time_t kNoWindow = -2;
 
 char* error() noexcept
 {
@@ -24,6 +27,11 @@ char* error() noexcept
 std::span<ngx_str_t> arguments(ngx_conf_t* cf) noexcept
 {
     return {static_cast<ngx_str_t*>(cf->args->elts) + 1, cf->args->nelts - 1};
+}
+
+bool says_off(std::span<ngx_str_t> args) noexcept
+{
+    return args.size() == 1 && ngx::view(args[0]) == "off";
 }
 
 const ngx_str_t& directive_name(ngx_conf_t* cf) noexcept
@@ -52,7 +60,7 @@ char* set_bits(ngx_conf_t* cf, ngx_uint_t& bits,
 {
     if (bits != 0) return const_cast<char*>("is duplicate");
     const auto args = arguments(cf);
-    if (args.size() == 1 && ngx::view(args[0]) == "off") {
+    if (says_off(args)) {
         bits = none;
         return NGX_CONF_OK;
     }
@@ -76,12 +84,21 @@ char* set_bits(ngx_conf_t* cf, ngx_uint_t& bits,
     return NGX_CONF_OK;
 }
 
+/// A directive that may stand several times, each adding to `values`; or once as `off`, which leaves them
+/// empty and nothing inherited. false: both, or off twice.
+bool begin_list(ngx_conf_t* cf, ngx_array_t*& values, std::size_t element)
+{
+    const bool off = says_off(arguments(cf));
+    if (values != nullptr) return !off && values->nelts != 0;
+    values = ngx_array_create(cf->pool, 4, element);
+    if (values == nullptr) throw std::bad_alloc{};
+    return true;
+}
+
 char* add_predicates(ngx_conf_t* cf, ngx_array_t*& values)
 {
-    if (values == nullptr) {
-        values = ngx_array_create(cf->pool, 2, sizeof(ngx_http_complex_value_t));
-        if (values == nullptr) return error();
-    }
+    if (!begin_list(cf, values, sizeof(ngx_http_complex_value_t))) return const_cast<char*>("is duplicate");
+    if (says_off(arguments(cf))) return NGX_CONF_OK;
     for (ngx_str_t& arg : arguments(cf)) {
         auto* value = static_cast<ngx_http_complex_value_t*>(ngx_array_push(values));
         if (value == nullptr) return error();
@@ -101,10 +118,17 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
     const auto args = arguments(cf);
     ngx_str_t name = args[0];
     ZoneShape shape{.bytes = 0, .max_object = 0};
+    const auto given_before = [&](std::uint64_t value, const char* parameter) {
+        if (value != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_zone \"%V\": %s is given twice", &name, parameter);
+        }
+        return value != 0;
+    };
     for (ngx_str_t& arg : args.subspan(1)) {
         if (const auto size = option(arg, "size=")) {
+            if (given_before(shape.bytes, "size=")) return error();
             const std::int64_t bytes = parse_bytes(*size);
-            if (bytes < 0) {
+            if (bytes <= 0) {
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                    "edge_zone \"%V\": invalid size \"%V\", expected as in size=256m", &name,
                                    &*size);
@@ -112,6 +136,7 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
             }
             shape.bytes = static_cast<std::uint64_t>(bytes);
         } else if (const auto max = option(arg, "max_object=")) {
+            if (given_before(shape.max_object, "max_object=")) return error();
             const std::int64_t bytes = parse_bytes(*max);
             if (bytes <= 0) {
                 ngx_conf_log_error(
@@ -128,8 +153,10 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
             return error();
         }
     }
-    if (ngx::view(name) == "off" || name.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_zone: \"%V\" cannot be a zone's name", &name);
+    // edge_counters is the shared memory of the status page.
+    if (ngx::view(name) == "off" || ngx::view(name) == "edge_counters" || name.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "edge_zone: \"%V\" cannot be a zone's name, choose another, as in main", &name);
         return error();
     }
     if (shape.bytes == 0) {
@@ -147,7 +174,9 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
         shape.max_object = std::min(kDefaultMaxObject, shape.bytes / 4);
     } else if (shape.max_object > shape.bytes / 4) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "edge_zone \"%V\": max_object is more than a quarter of size", &name);
+                           "edge_zone \"%V\": max_object is more than a quarter of size, at most "
+                           "max_object=%uLk is possible",
+                           &name, shape.bytes / 4 / 1024);
         return error();
     }
     for (const ZoneBinding* other : zones) {
@@ -166,12 +195,22 @@ char* set_cache(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.zone_name.data != nullptr) return const_cast<char*>("is duplicate");
     conf.zone_name = arguments(cf)[0];
-    return NGX_CONF_OK;
+    conf.zone_place = ngx::copy(cf->pool, std::string{ngx::view(cf->conf_file->file.name)} + ":" +
+                                              std::to_string(cf->conf_file->line));
+    return conf.zone_place.data != nullptr ? NGX_CONF_OK : error();
 }
 
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf)
 {
-    if (conf.key != nullptr) return const_cast<char*>("is duplicate");
+    if (conf.key != NGX_CONF_UNSET_PTR) return const_cast<char*>("is duplicate");
+    conf.key = nullptr;
+    if (says_off(arguments(cf))) return NGX_CONF_OK;
+    if (arguments(cf)[0].len == 0) {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "edge_cache_key: the key is empty, expected off or variables, as in $host$request_uri");
+        return error();
+    }
     conf.key = &ngx::zeroed<ngx_http_complex_value_t>(cf->pool);
     ngx_http_compile_complex_value_t compile{};
     compile.cf = cf;
@@ -182,11 +221,9 @@ char* set_cache_key(ngx_conf_t* cf, LocConf& conf)
 
 char* set_cache_valid(ngx_conf_t* cf, LocConf& conf)
 {
-    if (conf.valid == nullptr) {
-        conf.valid = ngx_array_create(cf->pool, 4, sizeof(ValidRule));
-        if (conf.valid == nullptr) return error();
-    }
+    if (!begin_list(cf, conf.valid, sizeof(ValidRule))) return const_cast<char*>("is duplicate");
     const auto args = arguments(cf);
+    if (says_off(args)) return NGX_CONF_OK;
     ngx_str_t time = args.back();
     const ngx_int_t seconds = ngx_parse_time(&time, 1);
     if (seconds == NGX_ERROR || seconds > std::numeric_limits<std::int32_t>::max()) {
@@ -204,8 +241,9 @@ char* set_cache_valid(ngx_conf_t* cf, LocConf& conf)
         return add(200) && add(301) && add(302) ? NGX_CONF_OK : error();
     }
     for (ngx_str_t& arg : args.first(args.size() - 1)) {
-        const ngx_int_t status = ngx::view(arg) == "any" ? 0 : ngx_atoi(arg.data, arg.len);
-        if (status != 0 && (status < 200 || status > 599)) {
+        const bool any = ngx::view(arg) == "any";
+        const ngx_int_t status = any ? 0 : ngx_atoi(arg.data, arg.len);
+        if (!any && (status < 200 || status > 599)) {
             ngx_conf_log_error(
                 NGX_LOG_EMERG, cf, 0,
                 "edge_cache_valid: invalid status \"%V\", expected any or a number from 200 to 599", &arg);
@@ -213,7 +251,7 @@ char* set_cache_valid(ngx_conf_t* cf, LocConf& conf)
         }
         if (status == 206 || status == 304) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "edge_cache_valid: a %V answer is never stored by itself", &arg);
+                               "edge_cache_valid: a %V answer is never stored by itself, leave it out", &arg);
             return error();
         }
         if (!add(status)) return error();
@@ -284,7 +322,7 @@ char* set_cache_vary(ngx_conf_t* cf, LocConf& conf)
     conf.vary = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
     if (conf.vary == nullptr) return error();
     const auto args = arguments(cf);
-    if (args.size() == 1 && ngx::view(args[0]) == "off") return NGX_CONF_OK;
+    if (says_off(args)) return NGX_CONF_OK;
     for (ngx_str_t& arg : args) {
         const bool token = std::all_of(arg.data, arg.data + arg.len, [](u_char c) {
             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -307,19 +345,27 @@ char* set_cache_vary(ngx_conf_t* cf, LocConf& conf)
 
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
 {
-    if (conf.while_revalidate != NGX_CONF_UNSET || conf.if_error != NGX_CONF_UNSET) {
-        return const_cast<char*>("is duplicate");
+    if (conf.while_revalidate != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    conf.while_revalidate = conf.if_error = kNoWindow;
+    if (says_off(arguments(cf))) {
+        // Something said, so that nothing is assumed when the origin can't be reached.
+        conf.while_revalidate = conf.if_error = 0;
+        return NGX_CONF_OK;
     }
-    conf.while_revalidate = conf.if_error = -1;
     for (ngx_str_t& arg : arguments(cf)) {
         const auto revalidate = option(arg, "while_revalidate=");
         const auto if_error = option(arg, "if_error=");
-        if (ngx::view(arg) == "off") continue;
         if (!revalidate && !if_error) {
-            ngx_conf_log_error(
-                NGX_LOG_EMERG, cf, 0,
-                "edge_cache_stale: unknown parameter \"%V\", expected off, while_revalidate= or if_error=",
-                &arg);
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "edge_cache_stale: unknown parameter \"%V\", expected while_revalidate= and "
+                               "if_error=, or off alone",
+                               &arg);
+            return error();
+        }
+        time_t& window = revalidate ? conf.while_revalidate : conf.if_error;
+        if (window != kNoWindow) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_stale: %s is given twice",
+                               revalidate ? "while_revalidate=" : "if_error=");
             return error();
         }
         ngx_str_t time = revalidate ? *revalidate : *if_error;
@@ -329,13 +375,14 @@ char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
                                "edge_cache_stale: invalid time in \"%V\", expected as in 30s or 1h", &arg);
             return error();
         }
-        (revalidate ? conf.while_revalidate : conf.if_error) = seconds;
+        window = seconds;
     }
     return NGX_CONF_OK;
 }
 
 void init_loc_conf(LocConf& conf) noexcept
 {
+    conf.key = static_cast<ngx_http_complex_value_t*>(NGX_CONF_UNSET_PTR);
     conf.head = NGX_CONF_UNSET_UINT;
     conf.while_revalidate = NGX_CONF_UNSET;
     conf.if_error = NGX_CONF_UNSET;
@@ -374,21 +421,27 @@ void inherit(T*& value, T* parent) noexcept
 
 char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf)
 {
-    if (conf.zone_name.data == nullptr) conf.zone_name = parent.zone_name;
+    if (conf.zone_name.data == nullptr) {
+        conf.zone_name = parent.zone_name;
+        conf.zone_place = parent.zone_place;
+    }
     if (conf.zone_name.data != nullptr && ngx::view(conf.zone_name) != "off") {
         const auto zone = std::find_if(zones.begin(), zones.end(), [&](const ZoneBinding* z) {
             return ngx::view(z->name) == ngx::view(conf.zone_name);
         });
         if (zone == zones.end()) {
-            ngx_conf_log_error(
-                NGX_LOG_EMERG, cf, 0,
-                "edge_cache: unknown zone \"%V\", define it at http level with: edge_zone %V size=256m;",
-                &conf.zone_name, &conf.zone_name);
+            // The line cf stands at by now is the end of the http block.
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "edge_cache: unknown zone \"%V\", define it at http level with: "
+                          "edge_zone %V size=256m; in %V",
+                          &conf.zone_name, &conf.zone_name, &conf.zone_place);
             return error();
         }
         conf.zone = *zone;
     }
-    inherit(conf.key, parent.key);
+    if (conf.key == NGX_CONF_UNSET_PTR) {
+        conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;
+    }
     inherit(conf.bypass, parent.bypass);
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
@@ -397,10 +450,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     if (conf.ignore_headers == 0) conf.ignore_headers = parent.ignore_headers;
     if (conf.ignore_client == 0) conf.ignore_client = parent.ignore_client;
     if (conf.while_revalidate == NGX_CONF_UNSET) {
-        conf.while_revalidate = parent.while_revalidate == NGX_CONF_UNSET ? -1 : parent.while_revalidate;
-    }
-    if (conf.if_error == NGX_CONF_UNSET) {
-        conf.if_error = parent.if_error == NGX_CONF_UNSET ? -1 : parent.if_error;
+        const bool said = parent.while_revalidate != NGX_CONF_UNSET;
+        conf.while_revalidate = said ? parent.while_revalidate : kNoWindow;
+        conf.if_error = said ? parent.if_error : kNoWindow;
     }
     conf.settings = build_settings(cf, conf);
     return NGX_CONF_OK;

@@ -19,16 +19,17 @@ struct Settings {
 /// not set keep NGX_CONF_UNSET… until merge().
 struct LocConf {
     ngx_str_t zone_name;            ///< data nullptr = not said; "off" = no caching
+    ngx_str_t zone_place;           ///< file:line where it was said
     ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
     ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
-    ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t
+    ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t; empty = off
     ngx_array_t* no_store;          ///< edge_no_cache
     ngx_uint_t head;                ///< edge_cache_methods: HEAD is answered too
     ngx_array_t* valid;             ///< edge_cache_valid: ValidRule
     ngx_uint_t ignore_headers;      ///< IgnoreHeader bits
     ngx_uint_t ignore_client;       ///< IgnoreClient bits
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
-    time_t while_revalidate;        ///< edge_cache_stale; -1 after merge = no default
+    time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
     const Settings* settings;  ///< made by merge()
 };

@@ -133,6 +133,14 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     return NGX_DONE;
 }
 
+/// only-if-cached, and nothing can be used (RFC 9111 section 5.2.1.7): nobody is asked.
+ngx_int_t refuse_to_forward(Request& q)
+{
+    q.forward = Forward::none;
+    observer.counted(Count::gateway_timeout, 1);
+    return NGX_HTTP_GATEWAY_TIME_OUT;
+}
+
 ngx_int_t look_up(Request& q)
 {
     ngx_http_request_t& r = q.r;
@@ -153,11 +161,7 @@ ngx_int_t look_up(Request& q)
     const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
-        if (q.facts.control.only_if_cached) {
-            observer.counted(Count::gateway_timeout, 1);
-            return NGX_HTTP_GATEWAY_TIME_OUT;
-        }
-        return forward(q);
+        return q.facts.control.only_if_cached ? refuse_to_forward(q) : forward(q);
     }
     const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
     switch (verdict.reuse) {
@@ -166,8 +170,8 @@ ngx_int_t look_up(Request& q)
         case Reuse::stale_allowed:
             return serve(q, *stored, Status::stale);
         case Reuse::gateway_timeout:
-            observer.counted(Count::gateway_timeout, 1);
-            return NGX_HTTP_GATEWAY_TIME_OUT;
+            q.status = Status::miss;
+            return refuse_to_forward(q);
         case Reuse::stale_while_revalidate:
             if (start_refresh(q) == Refresh::under_way) return serve(q, *stored, Status::updating);
             break;

@@ -5,11 +5,11 @@
 
 namespace edge::status {
 
-enum class Format : ngx_uint_t { json, prometheus };
+enum class Format : ngx_uint_t { none, json, prometheus };
 
 /// The status page's part of a location's configuration.
 struct LocConf {
-    ngx_uint_t format;  ///< a Format
+    ngx_uint_t format;  ///< a Format; never inherited, as the handler is not
 };
 
 using Collect = void(ngx_http_request_t& r, Snapshot& snapshot);

@@ -1,0 +1,211 @@
+# A wrong value does not start: nginx -t says which file and line, and what would be right.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use OwnNginx;
+
+my $nginx = OwnNginx->new('conf');
+
+# What goes where a row says ZONE, SERVER or LOCATION; the line with the error ends in "# here".
+sub http_of {
+    my ($where, $line) = @_;
+    return "    $line # here\n    server { listen 127.0.0.1:1; }" if $where eq 'http';
+    my $zone = 'edge_zone main size=8m;';
+    return "    $zone\n    $line # here\n    server { listen 127.0.0.1:1; }" if $where eq 'http+zone';
+    return "    $zone\n    server {\n        listen 127.0.0.1:1;\n        $line # here\n    }" if $where eq 'server';
+    return "    $zone\n    server {\n        listen 127.0.0.1:1;\n        location / {\n"
+        . "            edge_cache main;\n            $line # here\n        }\n    }"
+        if $where eq 'location';
+    return "    $zone\n    server {\n        listen 127.0.0.1:1;\n        location / {\n            $line # here\n        }\n    }"
+        if $where eq 'bare location';
+    return "    $zone\n    server {\n        listen 127.0.0.1:1;\n        location / {\n            if (\$arg_x) {\n"
+        . "                $line # here\n            }\n        }\n    }"
+        if $where eq 'if';
+    die "no such place: $where";
+}
+
+my $syntax = qr/invalid number of arguments in "edge_\w+" directive/;
+my $place = qr/"edge_\w+" directive is not allowed here/;
+my $twice = qr/"edge_\w+" directive is duplicate/;
+
+# [where, the line, what nginx -t says of it]
+my @refused = (
+    ['http', 'edge_zone;', $syntax],
+    ['http', 'edge_zone main;', qr/edge_zone "main" needs a size, as in size=256m/],
+    ['http', 'edge_zone main max_object=1m;', qr/edge_zone "main" needs a size, as in size=256m/],
+    ['http', 'edge_zone main size=;', qr/edge_zone "main": invalid size "", expected as in size=256m/],
+    ['http', 'edge_zone main size=0;', qr/edge_zone "main": invalid size "0", expected as in size=256m/],
+    ['http', 'edge_zone main size=-8m;', qr/edge_zone "main": invalid size "-8m", expected as in size=256m/],
+    ['http', 'edge_zone main size=256mb;', qr/edge_zone "main": invalid size "256mb", expected as in size=256m/],
+    ['http', 'edge_zone main size=1.5g;', qr/edge_zone "main": invalid size "1.5g", expected as in size=256m/],
+    ['http', 'edge_zone main size=99999999999g;', qr/edge_zone "main": invalid size "99999999999g"/],
+    ['http', 'edge_zone main size=64k;', qr/edge_zone "main" is too small, at least size=2m is needed/],
+    ['http', 'edge_zone main size=8m size=16m;', qr/edge_zone "main": size= is given twice/],
+    ['http', 'edge_zone main 8m;', qr/edge_zone "main": unknown parameter "8m", expected size= or max_object=/],
+    ['http', 'edge_zone main size=8m inactive=1h;', qr/edge_zone "main": unknown parameter "inactive=1h", expected size= or max_object=/],
+    ['http', 'edge_zone main size=8m max_object=0;', qr/edge_zone "main": invalid max_object "0", expected as in max_object=32m/],
+    ['http', 'edge_zone main size=8m max_object=big;', qr/edge_zone "main": invalid max_object "big", expected as in max_object=32m/],
+    ['http', 'edge_zone main size=8m max_object=3m;', qr/edge_zone "main": max_object is more than a quarter of size, at most max_object=2048k/],
+    ['http', 'edge_zone main max_object=1m max_object=1m size=8m;', $syntax],
+    ['http', 'edge_zone main max_object=1m max_object=1m;', qr/edge_zone "main": max_object= is given twice/],
+    ['http', 'edge_zone off size=8m;', qr/edge_zone: "off" cannot be a zone's name, choose another/],
+    ['http', 'edge_zone "" size=8m;', qr/edge_zone: "" cannot be a zone's name, choose another/],
+    ['http', 'edge_zone edge_counters size=8m;', qr/edge_zone: "edge_counters" cannot be a zone's name, choose another/],
+    ['http+zone', 'edge_zone main size=8m;', qr/edge_zone "main" is defined twice/],
+    ['http+zone', 'edge_zone main size=16m;', qr/edge_zone "main" is defined twice/],
+    ['server', 'edge_zone other size=8m;', $place],
+    ['location', 'edge_zone other size=8m;', $place],
+
+    ['http+zone', 'edge_cache elsewhere;', qr/edge_cache: unknown zone "elsewhere", define it at http level with: edge_zone elsewhere size=256m;/],
+    ['server', 'edge_cache elsewhere;', qr/edge_cache: unknown zone "elsewhere", define it at http level with: edge_zone elsewhere size=256m;/],
+    ['bare location', 'edge_cache elsewhere;', qr/edge_cache: unknown zone "elsewhere", define it at http level with: edge_zone elsewhere size=256m;/],
+    ['bare location', 'edge_cache Main;', qr/edge_cache: unknown zone "Main"/],
+    ['bare location', 'edge_cache;', $syntax],
+    ['bare location', 'edge_cache main redis=r;', $syntax],
+    ['location', 'edge_cache main;', $twice],
+    ['location', 'edge_cache off;', $twice],
+    ['if', 'edge_cache main;', $place],
+
+    ['location', 'edge_cache_key;', $syntax],
+    ['location', 'edge_cache_key $host $uri;', $syntax],
+    ['location', 'edge_cache_key "";', qr/edge_cache_key: the key is empty, expected off or variables, as in \$host\$request_uri/],
+    ['location', 'edge_cache_key $uri; edge_cache_key $host$uri;', $twice],
+    ['location', 'edge_cache_key off; edge_cache_key $host$uri;', $twice],
+
+    ['location', 'edge_cache_valid;', $syntax],
+    ['location', 'edge_cache_valid soon;', qr/edge_cache_valid: invalid time "soon", expected as in 10s, 5m or 1h/],
+    ['location', 'edge_cache_valid 200 "";', qr/edge_cache_valid: invalid time "", expected as in 10s, 5m or 1h/],
+    ['location', 'edge_cache_valid 200 -1s;', qr/edge_cache_valid: invalid time "-1s", expected as in 10s, 5m or 1h/],
+    ['location', 'edge_cache_valid 200 99999999999s;', qr/edge_cache_valid: invalid time "99999999999s", expected/],
+    ['location', 'edge_cache_valid 0 1m;', qr/edge_cache_valid: invalid status "0", expected any or a number from 200 to 599/],
+    ['location', 'edge_cache_valid 100 1m;', qr/edge_cache_valid: invalid status "100", expected any or a number from 200 to 599/],
+    ['location', 'edge_cache_valid 600 1m;', qr/edge_cache_valid: invalid status "600", expected any or a number from 200 to 599/],
+    ['location', 'edge_cache_valid 200 all 1m;', qr/edge_cache_valid: invalid status "all", expected any or a number from 200 to 599/],
+    ['location', 'edge_cache_valid 1m 200;', qr/edge_cache_valid: invalid status "1m", expected any or a number from 200 to 599/],
+    ['location', 'edge_cache_valid 206 1m;', qr/edge_cache_valid: a 206 answer is never stored by itself, leave it out/],
+    ['location', 'edge_cache_valid 304 1m;', qr/edge_cache_valid: a 304 answer is never stored by itself, leave it out/],
+    ['location', 'edge_cache_valid off; edge_cache_valid 1m;', $twice],
+    ['location', 'edge_cache_valid 1m; edge_cache_valid off;', $twice],
+
+    ['location', 'edge_cache_methods;', $syntax],
+    ['location', 'edge_cache_methods HEAD;', qr/edge_cache_methods needs GET: a HEAD is answered from a stored GET/],
+    ['location', 'edge_cache_methods GET POST;', qr/edge_cache_methods: "POST" answers are not cached, expected GET or HEAD/],
+    ['location', 'edge_cache_methods get;', qr/edge_cache_methods: "get" answers are not cached, expected GET or HEAD/],
+    ['location', 'edge_cache_methods GET; edge_cache_methods GET HEAD;', $twice],
+
+    ['location', 'edge_cache_bypass;', $syntax],
+    ['location', 'edge_cache_bypass $arg_a; edge_cache_bypass off;', $twice],
+    ['location', 'edge_cache_bypass off; edge_cache_bypass off;', $twice],
+    ['location', 'edge_no_cache;', $syntax],
+    ['location', 'edge_no_cache off; edge_no_cache $arg_a;', $twice],
+
+    ['location', 'edge_cache_ignore_headers;', $syntax],
+    ['location', 'edge_cache_ignore_headers X-Accel-Expires;',
+        qr/edge_cache_ignore_headers: unknown header field "X-Accel-Expires", expected off or some of: Cache-Control, Expires, Set-Cookie, Vary, CDN-Cache-Control/],
+    ['location', 'edge_cache_ignore_headers off Vary;', qr/edge_cache_ignore_headers: unknown header field "off", expected off or some of:/],
+    ['location', 'edge_cache_ignore_headers Vary; edge_cache_ignore_headers Expires;', $twice],
+    ['location', 'edge_cache_ignore_headers off; edge_cache_ignore_headers Expires;', $twice],
+
+    ['location', 'edge_cache_ignore_client;', $syntax],
+    ['location', 'edge_cache_ignore_client Authorization;',
+        qr/edge_cache_ignore_client: unknown header field "Authorization", expected off or some of: Cache-Control, Pragma, If-None-Match, If-Modified-Since/],
+    ['location', 'edge_cache_ignore_client Pragma; edge_cache_ignore_client Cache-Control;', $twice],
+
+    ['location', 'edge_cache_vary;', $syntax],
+    ['location', 'edge_cache_vary *;', qr/edge_cache_vary: "\*" is not a request header field's name, expected as in Origin/],
+    ['location', 'edge_cache_vary Origin,Accept;', qr/edge_cache_vary: "Origin,Accept" is not a request header field's name, expected as in Origin/],
+    ['location', 'edge_cache_vary "";', qr/edge_cache_vary: "" is not a request header field's name, expected as in Origin/],
+    ['location', 'edge_cache_vary Origin; edge_cache_vary Accept;', $twice],
+
+    ['location', 'edge_cache_stale;', $syntax],
+    ['location', 'edge_cache_stale while_revalidate=1s if_error=1s more=1s;', $syntax],
+    ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate= and if_error=, or off alone/],
+    ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate= and if_error=, or off alone/],
+    ['location', 'edge_cache_stale off if_error=1h;', qr/edge_cache_stale: unknown parameter "off", expected while_revalidate= and if_error=, or off alone/],
+    ['location', 'edge_cache_stale if_error=;', qr/edge_cache_stale: invalid time in "if_error=", expected as in 30s or 1h/],
+    ['location', 'edge_cache_stale while_revalidate=30x;', qr/edge_cache_stale: invalid time in "while_revalidate=30x", expected as in 30s or 1h/],
+    ['location', 'edge_cache_stale if_error=1h if_error=2h;', qr/edge_cache_stale: if_error= is given twice/],
+    ['location', 'edge_cache_stale off; edge_cache_stale if_error=1h;', $twice],
+
+    ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus/],
+    ['location', 'edge_status json prometheus;', $syntax],
+    ['location', 'edge_status; edge_status prometheus;', $twice],
+    ['http+zone', 'edge_status;', $place],
+    ['server', 'edge_status json;', $place],
+    ['if', 'edge_status json;', $place],
+
+    ['location', 'edge_cache_ttl 1m;', qr/unknown directive "edge_cache_ttl"/],
+);
+
+for my $row (@refused) {
+    my ($where, $line, $said) = @$row;
+    my $text = $nginx->conf(http_of($where, $line));
+    my $file = $nginx->write($text);
+    my $before = (split /# here/, $text)[0];
+    my $number = 1 + ($before =~ tr/\n//);
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*$said[^\n]* in \Q$file\E:$number$/m, "$where: $line is refused with its place")
+        or diag($output);
+}
+
+# nginx itself finds these, when all is read, and says no line.
+for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache)) {
+    $nginx->write($nginx->conf(http_of('location', "$directive \$no_such_variable;")));
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] unknown "no_such_variable" variable/, "$directive with an unknown variable is refused")
+        or diag($output);
+}
+
+# An included file is named, and not the one that includes it.
+{
+    open my $out, '>', $nginx->dir . '/site.conf' or die;
+    print {$out} "server {\n    listen 127.0.0.1:1;\n    edge_cache elsewhere;\n}\n";
+    close $out;
+    $nginx->write($nginx->conf("    include site.conf;\n    edge_zone main size=8m;"));
+    my ($accepted, $output) = $nginx->check;
+    my $file = $nginx->dir . '/site.conf';
+    ok(!$accepted && $output =~ /unknown zone "elsewhere".* in \Q$file\E:3$/m, 'an unknown zone is reported where it is used')
+        or diag($output);
+}
+
+# Nothing but that is wrong with what is refused above: its neighbours are accepted.
+my @accepted = (
+    ['http', 'edge_zone main size=2m;'],
+    ['http', 'edge_zone main size=8m max_object=2m;'],
+    ['http', 'edge_zone main max_object=2048k size=8192k;'],
+    ['http+zone', 'edge_zone other size=8m;'],
+    ['http+zone', 'edge_cache main;'],
+    ['server', 'edge_cache main;'],
+    ['server', 'edge_cache off;'],
+    ['location', 'edge_cache_key $host$request_uri;'],
+    ['location', 'edge_cache_key off;'],
+    ['location', 'edge_cache_valid 10s; edge_cache_valid 404 410 1m; edge_cache_valid any 0;'],
+    ['location', 'edge_cache_valid off;'],
+    ['location', 'edge_cache_methods GET;'],
+    ['location', 'edge_cache_methods HEAD GET;'],
+    ['location', 'edge_cache_bypass $arg_a $arg_b; edge_cache_bypass $arg_c;'],
+    ['location', 'edge_cache_bypass off;'],
+    ['location', 'edge_no_cache $arg_a; edge_no_cache $arg_b;'],
+    ['location', 'edge_no_cache off;'],
+    ['location', 'edge_cache_ignore_headers cache-control EXPIRES Set-Cookie Vary CDN-Cache-Control;'],
+    ['location', 'edge_cache_ignore_headers off;'],
+    ['location', 'edge_cache_ignore_client Cache-Control Pragma If-None-Match If-Modified-Since;'],
+    ['location', 'edge_cache_ignore_client off;'],
+    ['location', 'edge_cache_vary Origin X-Tenant;'],
+    ['location', 'edge_cache_vary off;'],
+    ['location', 'edge_cache_stale while_revalidate=30s if_error=1h;'],
+    ['location', 'edge_cache_stale if_error=1d;'],
+    ['location', 'edge_cache_stale off;'],
+    ['location', 'edge_status;'],
+    ['location', 'edge_status prometheus;'],
+);
+for my $row (@accepted) {
+    my ($where, $line) = @$row;
+    $nginx->write($nginx->conf(http_of($where, $line)));
+    my ($accepted, $output) = $nginx->check;
+    ok($accepted, "$where: $line is accepted") or diag($output);
+}
+
+done_testing;
