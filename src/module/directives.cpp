@@ -68,6 +68,8 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_cache_vary>),
     ngx::directive("edge_cache_stale"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
                    cache_setter<cache::set_cache_stale>),
+    ngx::directive("edge_cache_collapse"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+                   cache_setter<cache::set_cache_collapse>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

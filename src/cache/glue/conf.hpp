@@ -31,6 +31,8 @@ struct LocConf {
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
+    ngx_flag_t collapse;       ///< edge_cache_collapse
+    ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
     const Settings* settings;  ///< made by merge()
 };
 
@@ -80,6 +82,7 @@ char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf);
 char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/flight_table.hpp"
 #include "cache/glue/conf.hpp"
 #include "cache/glue/events.hpp"
 #include "cache/policy.hpp"
@@ -13,6 +14,9 @@
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
+
+class ClientSide;
+class Follower;
 
 /// What one client request has to do with the cache, from lookup to the end of its pool.
 ///
@@ -23,6 +27,7 @@ class Request {
 public:
     enum class Step : std::uint8_t {
         passing,     ///< to the origin untouched; nothing is looked up or stored
+        waiting,     ///< for the header of the answer to another request
         serving,     ///< answered from the zone
         forwarding,  ///< asked the origin, its answer may be stored, or validates `object`
         filling,     ///< the origin's body is copied into the zone on its way to the client
@@ -53,21 +58,23 @@ public:
     bool detached = false;                 ///< nobody waits for the answer: it only renews what is stored
     bool redirected = false;      ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
     bool origin_failed = false;   ///< the origin's last answer was a 5xx or none
+    bool orphaned = false;        ///< the client takes no more, but the body is stored to its end
+    bool asks_alone = false;      ///< has followed others in vain
+    bool collapsed = false;       ///< answered with what another request asked for
     bool discard = false;         ///< the client has its whole answer: what still comes is dropped
     std::int64_t stored_ttl = 0;  ///< freshness of what was stored or renewed, for Cache-Status
     bool body_sent = false;       ///< replacing: the stored body is on its way
     RequestFacts facts;
     ngx_str_t key{};  ///< the primary key's text
     KeyHash primary{};
-    std::uint64_t vary_number = 0;  ///< of the vary record found, 0 = none
-    std::vector<std::string> vary_names;
-    std::uint64_t new_vary_number = 0;  ///< the fill brings a new vary record with it
-    std::vector<std::string> new_vary_names;
     std::vector<std::byte> renewed;  ///< the meta block after a 304, which what is sent points into
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
     KeyHash selected{};
     Pin object;  ///< what is served, or validated
     Fill fill;
+    FlightTable::Ticket flight;  ///< that this request leads
+    Follower* follower = nullptr;
+    ClientSide* client_side = nullptr;  ///< while its body goes into the zone
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
     std::int64_t age = -1;  ///< of what was served, for $edge_cache_age
@@ -87,9 +94,17 @@ std::string effective_uri(ngx_http_request_t& r);
 std::vector<http::Field> client_fields(Request& q);
 /// The key text of the variant that `names` select for this request.
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number);
+/// The request fields that select among variants: the answer's Vary and edge_cache_vary. Sorted, each once.
+std::vector<std::string> selecting_fields(const Request& q, http::Fields answer);
+/// Whether this request selects the stored response, which was found by another request's key.
+bool selects(Request& q, const Stored& stored);
 
 // lookup.cpp
 ngx_int_t on_lookup(ngx_http_request_t& r);
+/// From the zone or, by ask_origin, from the origin. The result is the phase handler's.
+ngx_int_t look_up(Request& q);
+/// Goes on to the content handler, which asks the origin.
+ngx_int_t forward(Request& q);
 /// Whether the last upstream tried answered with a 5xx or not at all.
 bool origin_failed(ngx_http_request_t& r) noexcept;
 
@@ -107,8 +122,9 @@ void restore_headers(Request& q) noexcept;
 
 // serve.cpp
 /// Puts the stored response's status and header lines into headers_out, with Age, after judging the client's
-/// conditions and Range. Only for a pinned `object`; `stored` must live as long as the request.
-void prepare_stored(Request& q, const Stored& stored);
+/// conditions and Range. Only for a pinned `object` whose body has `length` bytes, or will have; `stored`
+/// must live as long as the request.
+void prepare_stored(Request& q, const Stored& stored, std::int64_t length);
 /// Sends the prepared response: header and body. The result is for ngx_http_finalize_request.
 ngx_int_t send_stored(Request& q);
 /// The stored body as buffers that point into the zone, the last one marked. nullptr: no body.

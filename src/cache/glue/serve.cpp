@@ -124,7 +124,7 @@ void make_not_modified(ngx_http_request_t& r) noexcept
     observer.counted(Count::not_modified, 1);
 }
 
-void prepare_stored(Request& q, const Stored& stored)
+void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
 {
     ngx_http_request_t& r = q.r;
     const StoredHead& head = stored.head();
@@ -142,7 +142,7 @@ void prepare_stored(Request& q, const Stored& stored)
     }
     r.headers_out.last_modified_time = head.last_modified;
     const bool bodiless = head.status == NGX_HTTP_NO_CONTENT || head.status == NGX_HTTP_NOT_MODIFIED;
-    r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(q.object.body_size());
+    r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(length);
     for (std::size_t i = 0; i < stored.size(); ++i) push_stored(r, stored.kind(i), stored.field(i));
 
     const std::int64_t now = ngx_time();
@@ -160,12 +160,12 @@ void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> orig
 {
     ngx_http_request_t& r = q.r;
     const http::CacheStatus member{.cache = "edge",
-                                   .hit = q.step == Request::Step::serving,
+                                   .hit = q.step == Request::Step::serving && !q.collapsed,
                                    .forward = forward_name(q.forward),
                                    .forward_status = origin_status.value_or(0),
                                    .ttl = ttl,
                                    .stored = stored,
-                                   .collapsed = false,
+                                   .collapsed = q.collapsed,
                                    .key = {},
                                    .detail = q.reason == NotStored::stored ? "" : reason_name(q.reason)};
     std::array<char, 256> text;
