@@ -69,7 +69,7 @@ Evictor::Visit Evictor::visit(Queue queue, bool force) noexcept
         status.frequency = queue == Queue::small ? 0 : status.frequency - 1;
         status.queue = Queue::main;
         if (queue == Queue::main) {
-            entry.state.store(status.word(), kRelaxed);
+            entry.state.store(status.word(), std::memory_order_release);
         } else {
             Ledger::Lock lock{ledger_};
             ledger_.set_status(entry, status);

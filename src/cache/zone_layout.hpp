@@ -20,7 +20,7 @@
 namespace edge::cache::zone {
 
 inline constexpr std::uint64_t kMagic = 0x31656e6f7a656465;  // "edezone1", little-endian
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint32_t kShards = 64;
 inline constexpr std::uint32_t kSlots = 128;
 inline constexpr std::uint32_t kUnitBytes = 256;
@@ -71,16 +71,17 @@ struct Status {
     Queue queue;              ///< live only
     std::uint32_t frequency;  ///< 0..3, live only
     std::uint32_t owner;      ///< slot, filling only
+    bool whole = false;       ///< dead only: it was live before
 
     static constexpr Status of(std::uint32_t word) noexcept
     {
         return {static_cast<State>(word & 7), static_cast<Queue>(word >> 3 & 1), word >> 4 & 3,
-                word >> 8 & 0xff};
+                word >> 8 & 0xff, (word >> 6 & 1) != 0};
     }
     constexpr std::uint32_t word() const noexcept
     {
         return static_cast<std::uint32_t>(state) | static_cast<std::uint32_t>(queue) << 3 | frequency << 4 |
-               owner << 8;
+               (whole ? 1U << 6 : 0U) | owner << 8;
     }
 };
 
