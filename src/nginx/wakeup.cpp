@@ -34,8 +34,7 @@ void on_readable(ngx_event_t* event) noexcept
 {
     std::uint64_t times = 0;
     slots[own].rung.store(0, std::memory_order_seq_cst);
-    while (::read(descriptors[own], &times, sizeof(times)) > 0) {
-    }
+    static_cast<void>(!::read(descriptors[own], &times, sizeof(times)));
     if (ngx_handle_read_event(event, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, event->log, 0, "edge: this worker can't be woken any more");
     }
@@ -115,7 +114,9 @@ void release_wakeup() noexcept
 void wake(unsigned slot) noexcept
 {
     if (slot == own) {
-        if (on_wake != nullptr && own != kMostWakeups) ngx_post_event((&myself), &ngx_posted_events);
+        if (slot != kMostWakeups) {
+            ngx_post_event((&myself), &ngx_posted_events);  // several statements
+        }
         return;
     }
     if (slot >= count || slots[slot].rung.exchange(1, std::memory_order_seq_cst) != 0) return;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kRefusedFor = 120 * 1000;  ///< ms that an uncacheable answer's key is not waited for
 constexpr std::uint64_t kFailedFor = 1000;         ///< the same after an error, which may be over soon
-constexpr ngx_msec_t kCheckEvery = 1000;           ///< backs the wake-ups: a killed leader wakes nobody
+constexpr ngx_msec_t kCheckEvery = 500;            ///< backs the wake-ups: a killed leader wakes nobody
 constexpr unsigned kMostTurns = 4;  ///< after so many flights without an answer a request asks alone
 constexpr std::size_t kMostAtOnce = 256 * 1024;  ///< bytes handed to the client's connection in one go
 
@@ -69,7 +69,11 @@ public:
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
-    static Follower& of(ngx_queue_t* link) noexcept { return *ngx_queue_data(link, Hooks, link)->owner; }
+    static Follower& of(ngx_queue_t* link) noexcept
+    {
+        const Hooks* hooks = ngx_queue_data(link, Hooks, link);
+        return *hooks->owner;
+    }
 
     /// Suspends the phase handler until there is a header, or the time is up.
     ngx_int_t wait()
@@ -326,6 +330,10 @@ void start_collapse(void* memory, ngx_cycle_t* cycle)
     if (memory == nullptr) return;
     self = {ngx::claim_wakeup(cycle, on_wake), static_cast<std::int32_t>(ngx_pid)};
     table = FlightTable{memory, process_exists};
+    // A new worker may stand in for one that was killed as a leader.
+    for (unsigned slot = 0; slot < ngx::kMostWakeups; ++slot) {
+        if (slot != self.slot) ngx::wake(slot);
+    }
 }
 
 void stop_collapse() noexcept

@@ -129,6 +129,10 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
 {
     q.step = Request::Step::serving;
     q.status = status;
+    if (q.follower != nullptr && status == Status::hit) {
+        q.collapsed = true;  // it waited for another request, which is done already
+        observer.counted(Count::collapsed, 1);
+    }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
     add_cache_status(q, false, std::nullopt, time_to_live(stored.head().lifetime, ngx_time()));
@@ -199,6 +203,10 @@ ngx_int_t look_up(Request& q)
 
 Request::~Request()
 {
+    if (step == Step::filling || step == Step::capturing) {
+        observer.counted(Count::fill_aborted, 1);
+        observer.not_stored(NotStored::incomplete);
+    }
     fill = {};  // so that followers see it broken when they are woken
     abandon_flight(*this);
 }
