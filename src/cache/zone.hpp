@@ -88,6 +88,8 @@ public:
             piece(bytes);
     }
     std::uint32_t entry() const noexcept { return entry_; }  ///< identifies the object while it is pinned
+    /// How often it was found lately, 0 to 3; eviction counts with it.
+    unsigned uses() const noexcept;
     /// Another hold on the same object.
     Pin again() const noexcept;
 

@@ -53,6 +53,11 @@ std::uint64_t Pin::body_size() const noexcept
     return zone_->view_->area.entry(entry_).body_size.load(std::memory_order_acquire);
 }
 
+unsigned Pin::uses() const noexcept
+{
+    return zone_ == nullptr ? 0 : zone::status_of(zone_->view_->area.entry(entry_)).frequency;
+}
+
 Pin Pin::again() const noexcept
 {
     Pin pin;

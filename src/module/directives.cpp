@@ -66,7 +66,7 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_ignore_client>),
     ngx::directive("edge_cache_vary"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_vary>),
-    ngx::directive("edge_cache_stale"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+    ngx::directive("edge_cache_stale"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
                    cache_setter<cache::set_cache_stale>),
     ngx::directive("edge_cache_collapse"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
                    cache_setter<cache::set_cache_collapse>),

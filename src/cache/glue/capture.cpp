@@ -79,6 +79,7 @@ void take_answer(Request& q)
             observer.not_stored(q.reason);
         }
     }
+    if (status == NGX_HTTP_PARTIAL_CONTENT && q.may_fetch_whole) fetch_whole(q);
     const bool filling = q.step == Step::filling;
     if (!filling && q.object && q.facts.method == Method::get && status < 500) {
         q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
@@ -296,6 +297,7 @@ void take_detached_answer(Request& q)
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         observer.counted(Count::validated_304, 1);
         if (!renew_stored(q, true)) q.zone->remove(q.object);
+        end_flight(q);
     } else {
         if (q.validating) observer.counted(Count::validated_200, 1);
         q.reason = q.may_fill ? start_fill(q) : NotStored::other;
@@ -317,6 +319,7 @@ ngx_int_t detached_header(ngx_http_request_t& r) noexcept
     if (q != nullptr && !q->answered) {
         ngx::guarded<int>(r.connection->log, 0, [&] {
             take_detached_answer(*q);
+            if (q->step != Step::capturing) refuse_followers(*q, true);
             return 0;
         });
     }

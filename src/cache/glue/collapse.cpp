@@ -361,6 +361,15 @@ ngx_int_t ask_origin(Request& q)
     return q.follower->join(joined.seen.body) ? follow(q) : forward(q);
 }
 
+bool lead_alone(Request& q) noexcept
+{
+    if (!table || !q.conf->collapse) return true;
+    const FlightTable::Joined joined = table.join({q.primary, q.selected}, self, now_ms());
+    if (joined.role != FlightTable::Role::lead) return false;
+    q.flight = joined.ticket;
+    return true;
+}
+
 ngx_int_t after_wait(Request& q)
 {
     q.step = Request::Step::passing;

@@ -13,6 +13,9 @@ void stop_collapse() noexcept;
 
 /// Instead of forward(): alone, as a flight's leader, or, with NGX_AGAIN or NGX_DONE, as its follower.
 ngx_int_t ask_origin(Request& q);
+/// For a detached request: leads the flight for its key if nobody does. false: somebody does, or the key was
+/// refused.
+bool lead_alone(Request& q) noexcept;
 /// The phase handler again, after a wait.
 ngx_int_t after_wait(Request& q);
 

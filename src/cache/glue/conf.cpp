@@ -357,10 +357,23 @@ char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
     for (ngx_str_t& arg : arguments(cf)) {
         const auto revalidate = option(arg, "while_revalidate=");
         const auto if_error = option(arg, "if_error=");
+        if (const auto ahead = option(arg, "refresh_ahead=")) {
+            const bool percent = ahead->len > 1 && ahead->data[ahead->len - 1] == '%';
+            const ngx_int_t part = percent ? ngx_atoi(ahead->data, ahead->len - 1) : NGX_ERROR;
+            if (part < 1 || part > 50 || conf.refresh_ahead != NGX_CONF_UNSET_UINT) {
+                ngx_conf_log_error(
+                    NGX_LOG_EMERG, cf, 0,
+                    "edge_cache_stale: \"%V\", expected once, from refresh_ahead=1%% to refresh_ahead=50%%",
+                    &arg);
+                return error();
+            }
+            conf.refresh_ahead = static_cast<ngx_uint_t>(part);
+            continue;
+        }
         if (!revalidate && !if_error) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "edge_cache_stale: unknown parameter \"%V\", expected while_revalidate= and "
-                               "if_error=, or off alone",
+                               "edge_cache_stale: unknown parameter \"%V\", expected while_revalidate=, "
+                               "if_error= and refresh_ahead=, or off alone",
                                &arg);
             return error();
         }
@@ -420,6 +433,7 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
 void init_loc_conf(LocConf& conf) noexcept
 {
     conf.collapse = NGX_CONF_UNSET;
+    conf.refresh_ahead = NGX_CONF_UNSET_UINT;
     conf.collapse_wait = NGX_CONF_UNSET_MSEC;
     conf.key = static_cast<ngx_http_complex_value_t*>(NGX_CONF_UNSET_PTR);
     conf.head = NGX_CONF_UNSET_UINT;
@@ -491,6 +505,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     if (conf.while_revalidate == NGX_CONF_UNSET) {
         const bool said = parent.while_revalidate != NGX_CONF_UNSET;
         conf.while_revalidate = said ? parent.while_revalidate : kNoWindow;
+        conf.refresh_ahead = parent.refresh_ahead;
         conf.if_error = said ? parent.if_error : kNoWindow;
     }
     if (conf.collapse == NGX_CONF_UNSET) {
@@ -498,6 +513,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         conf.collapse_wait = parent.collapse_wait;
     }
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
+    if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
     conf.settings = build_settings(cf, conf);
     return NGX_CONF_OK;
 }

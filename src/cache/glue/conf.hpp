@@ -31,6 +31,7 @@ struct LocConf {
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
+    ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
     ngx_flag_t collapse;       ///< edge_cache_collapse
     ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
     const Settings* settings;  ///< made by merge()

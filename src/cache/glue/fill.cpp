@@ -76,14 +76,15 @@ std::int64_t parse_last_modified(http::Fields fields)
 /// it. 0: no room.
 std::uint64_t publish_vary(Request& q, const std::vector<std::string>& names)
 {
-    if (const Pin there = q.zone->find(q.primary)) {
-        const auto stored = Stored::parse(there.meta());
-        if (stored && stored->head().kind == StoredKind::vary && stored->key() == ngx::view(q.key) &&
-            std::equal(
-                names.begin(), names.end(), stored->fields().begin(), stored->fields().end(),
-                [](const std::string& name, const http::Field& field) { return name == field.name; })) {
+    const Pin there = q.zone->find(q.primary);
+    const auto stored = there ? Stored::parse(there.meta()) : std::nullopt;
+    if (stored && stored->head().kind == StoredKind::vary && stored->key() == ngx::view(q.key)) {
+        const auto fields = stored->fields();
+        const auto same = [](const std::string& name, const http::Field& field) {
+            return name == field.name;
+        };
+        if (std::equal(names.begin(), names.end(), fields.begin(), fields.end(), same))
             return stored->head().number;
-        }
     }
     const std::uint64_t number = q.zone->next_number();
     std::vector<http::Field> lines;

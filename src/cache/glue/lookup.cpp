@@ -119,6 +119,7 @@ ngx_int_t forward(Request& q)
         swap_headers(q);
     }
     q.facts.has_range = r.headers_in.range != nullptr && !q.headers_swapped;
+    q.may_fetch_whole = q.may_fill && get && q.facts.has_range && !q.facts.has_authorization;
     q.may_fill = q.may_fill && get && !q.facts.has_range;
     return NGX_DECLINED;
 }
@@ -173,6 +174,9 @@ ngx_int_t look_up(Request& q)
         return forward(q);
     }
     if (q.detached) {
+        // What nothing is stored of yet is fetched once; what is stored, its own lease has made this the only
+        // one for.
+        if (!lead_alone(q) && !q.object) return NGX_HTTP_NO_CONTENT;
         q.forward = Forward::stale;
         return forward(q);
     }
@@ -184,6 +188,7 @@ ngx_int_t look_up(Request& q)
     const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
     switch (verdict.reuse) {
         case Reuse::fresh:
+            if (refresh_is_due(q, stored->head().lifetime, verdict.ttl)) static_cast<void>(start_refresh(q));
             return serve(q, *stored, Status::hit);
         case Reuse::stale_allowed:
             return serve(q, *stored, Status::stale);

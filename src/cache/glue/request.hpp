@@ -52,6 +52,7 @@ public:
     Forward forward = Forward::none;
     NotStored reason = NotStored::stored;  ///< why the answer is not kept, once that is decided
     bool may_fill = false;                 ///< the answer to what we forward may be stored
+    bool may_fetch_whole = false;          ///< a 206 would show that there is more to be had
     bool validating = false;               ///< the origin is asked with the validators of `object`
     bool stripped_conditions = false;      ///< the origin was not shown the client's conditional fields
     bool answered = false;                 ///< the header filter has seen the answer
@@ -110,6 +111,13 @@ bool origin_failed(ngx_http_request_t& r) noexcept;
 
 // refresh.cpp
 enum class Refresh : std::uint8_t { under_way, impossible };
+/// edge_cache_stale refresh_ahead: whether a fresh object that is asked for often is near enough to its end.
+/// The moment differs from object to object, and for one zone from another, so that what was stored together
+/// is not renewed together.
+bool refresh_is_due(const Request& q, const Lifetime& lifetime, std::int64_t ttl) noexcept;
+/// Fetches the whole of what the client asked a part of, so that the next part is here; unless the 206 shows
+/// that it can't be stored, or is too large.
+void fetch_whole(Request& q);
 /// Has the stored object validated by a detached request, unless somebody does so already.
 Refresh start_refresh(Request& q);
 
