@@ -119,7 +119,7 @@ bool Evictor::free_entry(LockedShard& shard) noexcept
 {
     for (const Queue queue : {pressed(), other(pressed())}) {
         std::uint32_t id = shard.oldest(queue);
-        for (std::uint32_t i = 0; id != kNoEntry && i < kMovesPerVictim; ++i) {
+        for (std::uint32_t i = 0; id != kNoEntry && i < area_.geometry().entries_per_shard; ++i) {
             if (!any_pins(area_, area_.entry(id))) {
                 evict(shard, id);
                 return true;

@@ -205,8 +205,10 @@ struct Geometry {
     std::uint32_t buckets_per_shard;  ///< a power of two
     std::uint32_t ghosts_per_shard;   ///< a power of two, at least kGhostWays
     std::uint32_t first_page, end_page;
+    std::uint32_t reserved;
     std::uint64_t shards_at, units_at, busy_pages_at, pages_at, buckets_at, ghosts_at, entries_at, tables_end;
 };
+static_assert(std::has_unique_object_representations_v<Geometry>);
 
 struct alignas(64) Header {
     Word64 magic;  ///< written last

@@ -247,9 +247,10 @@ Pin Fill::finish() noexcept
             --unused;
         }
         view.ledger.trim(entry, unused);
+        // First the queue: who dies in between leaves no live entry with the sequence of an earlier object.
+        shard.enlist(self.entry_, status.queue);
         view.ledger.set_status(entry, status);
     }
-    shard.enlist(self.entry_, status.queue);
     --view.fills;
     self.zone_ = nullptr;
     return pin;
