@@ -21,14 +21,37 @@ using Step = Request::Step;
 bool is_the_origins(const Request& q) noexcept
 {
     const ngx_http_request_t& r = q.r;
-    return r.upstream != nullptr && !q.redirected && !r.error_page && r.err_status == 0 &&
-           r.upstream->headers_in.status_n == r.headers_out.status && r.upstream->headers_in.status_n != 0;
+    return r.upstream != nullptr && !q.redirected && q.uri_changes == r.uri_changes && !r.error_page &&
+           r.err_status == 0 && r.upstream->headers_in.status_n == r.headers_out.status &&
+           r.upstream->headers_in.status_n != 0;
 }
 
 std::optional<std::string_view> origin_value(const ngx_table_elt_t* line) noexcept
 {
     if (line == nullptr || line->value.data == nullptr) return std::nullopt;
     return ngx::view(line->value);
+}
+
+/// A rate limit is kept by the buffered way only: the unbuffered one deletes the timer that would go on
+/// sending.
+bool has_rate_limit(ngx_http_request_t& r) noexcept
+{
+    if (r.limit_rate_set) return r.limit_rate != 0;
+    const auto* core =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf((&r), ngx_http_core_module));
+    return core->limit_rate != nullptr && ngx_http_complex_value_size(&r, core->limit_rate, 0) != 0;
+}
+
+/// The event pipe calls the filters only as fast as the client reads: without it the origin is not slowed
+/// down. But the pipe alone keeps a rate limit, and writes the files of proxy_cache and proxy_store.
+void go_unbuffered(ngx_http_request_t& r) noexcept
+{
+    ngx_http_upstream_t& u = *r.upstream;
+    if (has_rate_limit(r) || static_cast<bool>(u.conf->limit_rate) || u.store) return;
+#if (NGX_HTTP_CACHE)
+    if (u.cacheable || r.cache != nullptr) return;
+#endif
+    u.buffering = 0;
 }
 
 /// Sends the stored object instead: what is on its way out is thrown away, header and body.
@@ -39,7 +62,7 @@ void replace(Request& q, const Stored& stored, Status status)
     r.err_status = 0;
     q.step = Step::replacing;
     q.status = status;
-    if (r.upstream != nullptr) r.upstream->buffering = 0;
+    if (r.upstream != nullptr) go_unbuffered(r);
     prepare_stored(q, stored);
 }
 
@@ -59,14 +82,12 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
     return true;
 }
 
-/// A rate limit is kept by the buffered way only: the unbuffered one deletes the timer that would go on
-/// sending.
-bool has_rate_limit(ngx_http_request_t& r) noexcept
+/// The client gets the Date that later hits have, not nginx's own.
+void keep_date(ngx_http_request_t& r)
 {
-    if (r.limit_rate_set) return r.limit_rate != 0;
-    const auto* core =
-        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf((&r), ngx_http_core_module));
-    return core->limit_rate != nullptr && ngx_http_complex_value_size(&r, core->limit_rate, 0) != 0;
+    const ngx_table_elt_t* date = r.upstream->headers_in.date;
+    if (date == nullptr || r.headers_out.date != nullptr) return;
+    r.headers_out.date = &ngx::push_header(r.headers_out.headers, "Date", ngx::view(date->value));
 }
 
 /// A full answer came for a request with our validators, or to a miss.
@@ -81,8 +102,8 @@ void take_answer(Request& q)
         q.reason = start_fill(q);
         if (q.reason == NotStored::stored) {
             q.step = Step::filling;
-            // The event pipe would call us only as fast as the client reads.
-            if (!has_rate_limit(r)) r.upstream->buffering = 0;
+            keep_date(r);
+            go_unbuffered(r);
         } else {
             observer.not_stored(q.reason);
         }
@@ -97,7 +118,8 @@ void take_answer(Request& q)
     r.allow_ranges = filling ? 1 : 0;
     r.single_range = 1;
     r.disable_not_modified = 1;
-    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified))) {
+    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified),
+                   origin_value(u.headers_in.date))) {
         make_not_modified(r);
         if (filling) q.step = Step::capturing;
     }
@@ -127,6 +149,7 @@ void on_answer(Request& q)
     if (!is_the_origins(q)) {
         const bool failed = q.origin_failed || origin_failed(r);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
+        invalidate_written(q);
         add_cache_status(q, false, std::nullopt, std::nullopt);
         return;
     }
@@ -134,7 +157,7 @@ void on_answer(Request& q)
     if (r.upstream->state != nullptr)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
-        if (invalidates(q.facts.method, status) && q.zone != nullptr && q.key.data != nullptr) invalidate(q);
+        invalidate_written(q);
         add_cache_status(q, false, status, std::nullopt);
         return;
     }
@@ -187,7 +210,11 @@ public:
         last_->last_in_chain |= from.last_in_chain;
         last_->sync |= from.sync && last_->pos == last_->last;
     }
-    void rest(ngx_chain_t* link) noexcept { *end_ = link; }
+    /// What is not ours goes on as it is, in links of its own: the caller goes on using his.
+    void rest(ngx_chain_t* link)
+    {
+        if (ngx_chain_add_copy(q_.r.pool, end_, link) != NGX_OK) throw std::bad_alloc{};
+    }
     ngx_chain_t* chain() const noexcept { return first_; }
 
 private:
@@ -264,6 +291,7 @@ ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
     }
     ngx_chain_t* chain = out.chain();
     const ngx_int_t rc = next_body(&q.r, chain);
+    if (q.step == Step::filling && (rc == NGX_ERROR || rc > NGX_OK)) give_up_fill(q, NotStored::other);
     ngx_chain_update_chains(q.r.pool, &q.free_links, &q.busy_links, &chain,
                             static_cast<ngx_buf_tag_t>(&ngx_http_edge_module));
     return rc;
@@ -365,6 +393,19 @@ ngx_int_t detached_body(ngx_http_request_t& r, ngx_chain_t* in) noexcept
     return ngx::guarded<ngx_int_t>(r.connection->log, NGX_ERROR, [&] { return fill_only(*q, in); });
 }
 
+/// A filter after ours, the range filter for one, refuses what we pass on: the body that comes now, if any,
+/// is a page of nginx's own.
+void refused(Request& q) noexcept
+{
+    if (q.step == Step::filling || q.step == Step::capturing) {
+        give_up_fill(q, NotStored::other);
+    } else if (q.step != Step::replacing) {
+        return;
+    }
+    q.step = Step::finished;
+    drop_representation(q.r);
+}
+
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
     if (ngx::is_detached(*r)) return detached_header(*r);
@@ -377,7 +418,11 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         return 0;
     });
     const ngx_int_t rc = next_header(r);
-    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        refused(*q);
+    } else if (q->step == Step::capturing) {
+        r->header_only = 0;  // else the origin's body is not read
+    }
     return rc;
 }
 
