@@ -24,8 +24,9 @@ using Step = Request::Step;
 bool is_the_origins(const Request& q) noexcept
 {
     const ngx_http_request_t& r = q.r;
-    return r.upstream != nullptr && !q.redirected && !r.error_page && r.err_status == 0 &&
-           r.upstream->headers_in.status_n == r.headers_out.status && r.upstream->headers_in.status_n != 0;
+    return r.upstream != nullptr && !q.redirected && q.uri_changes == r.uri_changes && !r.error_page &&
+           r.err_status == 0 && r.upstream->headers_in.status_n == r.headers_out.status &&
+           r.upstream->headers_in.status_n != 0;
 }
 
 std::optional<std::string_view> origin_value(const ngx_table_elt_t* line) noexcept
@@ -42,7 +43,7 @@ void replace(Request& q, const Stored& stored, Status status)
     r.err_status = 0;
     q.step = Step::replacing;
     q.status = status;
-    if (r.upstream != nullptr) r.upstream->buffering = 0;
+    if (r.upstream != nullptr && !needs_buffers(r) && !has_rate_limit(r)) r.upstream->buffering = 0;
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
 }
 
@@ -62,6 +63,14 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
     return true;
 }
 
+/// The client gets the Date that later hits have, not nginx's own.
+void keep_date(ngx_http_request_t& r)
+{
+    const ngx_table_elt_t* date = r.upstream->headers_in.date;
+    if (date == nullptr || r.headers_out.date != nullptr) return;
+    r.headers_out.date = &ngx::push_header(r.headers_out.headers, "Date", ngx::view(date->value));
+}
+
 /// A full answer came for a request with our validators, or to a miss.
 void take_answer(Request& q)
 {
@@ -74,6 +83,7 @@ void take_answer(Request& q)
         q.reason = start_fill(q);
         if (q.reason == NotStored::stored) {
             q.step = Step::filling;
+            keep_date(r);
             free_from_client(q);
         } else {
             observer.not_stored(q.reason);
@@ -90,7 +100,8 @@ void take_answer(Request& q)
     r.allow_ranges = filling ? 1 : 0;
     r.single_range = 1;
     r.disable_not_modified = 1;
-    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified))) {
+    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified),
+                   origin_value(u.headers_in.date))) {
         make_not_modified(r);
         if (filling) q.step = Step::capturing;
     }
@@ -121,6 +132,7 @@ void take_any_answer(Request& q)
     if (!is_the_origins(q)) {
         const bool failed = q.origin_failed || origin_failed(r);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
+        invalidate_written(q);
         add_cache_status(q, false, std::nullopt, std::nullopt);
         return;
     }
@@ -128,7 +140,7 @@ void take_any_answer(Request& q)
     if (r.upstream->state != nullptr)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
-        if (invalidates(q.facts.method, status) && q.zone != nullptr && q.key.data != nullptr) invalidate(q);
+        invalidate_written(q);
         add_cache_status(q, false, status, std::nullopt);
         return;
     }
@@ -201,7 +213,7 @@ bool store_buffer(Request& q, ngx_buf_t& buf, Output* out)
 void give_up_fill(Request& q, NotStored why) noexcept
 {
     q.step = Step::finished;  // the fill itself stays: buffers on their way to the client point into it
-    if (q.expected_length < 0) refuse_followers(q, false);
+    if (!q.published) refuse_followers(q, false);
     observer.counted(Count::fill_aborted, 1);
     observer.not_stored(why);
 }
@@ -253,7 +265,11 @@ ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
     if (q.step == Step::filling) announce_progress(q);
     const ngx_int_t rc = out.send(next_body);
     keep_rate(q);
-    if (rc != NGX_ERROR || q.step != Step::filling) return rc;
+    if (q.step != Step::filling || (rc != NGX_ERROR && rc <= NGX_OK)) return rc;
+    if (q.client_side == nullptr) {
+        give_up_fill(q, NotStored::other);
+        return rc;
+    }
     orphan(q);
     return NGX_OK;
 }
@@ -337,6 +353,19 @@ ngx_int_t detached_body(ngx_http_request_t& r, ngx_chain_t* in) noexcept
     return ngx::guarded<ngx_int_t>(r.connection->log, NGX_ERROR, [&] { return fill_only(*q, in); });
 }
 
+/// A filter after ours, the range filter for one, refuses what we pass on: the body that comes now, if any,
+/// is a page of nginx's own.
+void refused(Request& q) noexcept
+{
+    if (q.step == Step::filling || q.step == Step::capturing) {
+        give_up_fill(q, NotStored::other);
+    } else if (q.step != Step::replacing) {
+        return;
+    }
+    q.step = Step::finished;
+    drop_representation(q.r);
+}
+
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
     if (ngx::is_detached(*r)) return detached_header(*r);
@@ -349,7 +378,11 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         return 0;
     });
     const ngx_int_t rc = next_header(r);
-    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        refused(*q);
+    } else if (q->step == Step::capturing) {
+        r->header_only = 0;  // else the origin's body is not read
+    }
     return rc;
 }
 

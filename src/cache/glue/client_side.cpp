@@ -87,8 +87,26 @@ private:
     void (*core_writes_)(ngx_http_request_t*) = nullptr;
 };
 
+bool needs_buffers(const ngx_http_request_t& r) noexcept
+{
+    const ngx_http_upstream_t& u = *r.upstream;
+#if (NGX_HTTP_CACHE)
+    if (u.cacheable || r.cache != nullptr) return true;
+#endif
+    return static_cast<bool>(u.conf->limit_rate) || u.store;
+}
+
+bool has_rate_limit(ngx_http_request_t& r) noexcept
+{
+    if (r.limit_rate_set) return r.limit_rate != 0;
+    const auto* core =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf((&r), ngx_http_core_module));
+    return core->limit_rate != nullptr && ngx_http_complex_value_size(&r, core->limit_rate, 0) != 0;
+}
+
 void free_from_client(Request& q)
 {
+    if (needs_buffers(q.r)) return;
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&q.r, 0);
     if (cleanup == nullptr) throw std::bad_alloc{};
     q.client_side = &ngx::make<ClientSide>(q.r.pool, q.r);

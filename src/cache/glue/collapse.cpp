@@ -5,6 +5,7 @@
 #include <csignal>
 #include <utility>
 
+#include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
@@ -398,16 +399,17 @@ void announce_fill(Request& q, const Lifetime& lifetime)
     // What each use has to be validated for is of no use to who waits.
     const bool shared = (lifetime.flags & kNoCache) == 0 && time_to_live(lifetime, ngx_time()) > 0;
     if (!shared) return refuse_followers(q, false);
-    // Of unknown length it may turn out too large for the zone, and leave its followers in the middle: they
-    // wait for the whole of it.
-    if (q.expected_length < 0) return;
+    // Of unknown length it may turn out too large for the zone, and leave its followers in the middle; and
+    // through nginx's buffers it comes as the leader's client reads: they wait for the whole of it.
+    if (q.expected_length < 0 || needs_buffers(q.r)) return;
+    q.published = true;
     wake_all(
         table.publish(q.flight, {.entry = q.fill.entry(), .key = q.selected, .length = q.expected_length}));
 }
 
 void announce_progress(Request& q) noexcept
 {
-    if (q.flight && q.expected_length >= 0) wake_all(table.watchers(q.flight));
+    if (q.flight && q.published) wake_all(table.watchers(q.flight));
 }
 
 void end_flight(Request& q) noexcept

@@ -197,12 +197,18 @@ bool renew_stored(Request& q, bool not_modified)
     facts.method = Method::get;
     facts.has_range = false;
     facts.control = {};  // a client's no-store does not take away what others may use
-    const StoreVerdict verdict = may_store(facts,
-                                           {.status = stored->head().status,
-                                            .fields = judged,
-                                            .request_time = q.asked_at,
-                                            .response_time = ngx_time()},
-                                           policy);
+    const StoreVerdict verdict = may_update(facts, stored->head().status, judged,
+                                            {.status = NGX_HTTP_NOT_MODIFIED,
+                                             .fields = origin,
+                                             .request_time = q.asked_at,
+                                             .response_time = ngx_time()},
+                                            policy);
+    // What this client was told because of its credentials says nothing of what others may use.
+    if (verdict.reason == NotStored::authorization || verdict.reason == NotStored::cookie) {
+        q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
+        q.stored_ttl = time_to_live(stored->head().lifetime, ngx_time());
+        return true;
+    }
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
                                .lifetime = verdict.lifetime,
@@ -220,8 +226,11 @@ bool renew_stored(Request& q, bool not_modified)
     return true;
 }
 
-void invalidate(Request& q)
+void invalidate_written(Request& q)
 {
+    if (q.written || q.zone == nullptr || q.key.data == nullptr || q.r.upstream == nullptr) return;
+    if (!invalidates(q.facts.method, static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n))) return;
+    q.written = true;
     std::uint64_t removed = q.zone->remove(q.primary) ? 1 : 0;
     if (q.conf->key == nullptr) {  // another key's text for another URI is not ours to guess
         const std::string base = effective_uri(q.r);

@@ -155,7 +155,9 @@ ngx_int_t refuse_to_forward(Request& q)
 /// nginx, which must not be stored under it, nor replaced by what is.
 bool answered_elsewhere(const Request& q) noexcept
 {
-    return q.r.upstream != nullptr || q.r.error_page || q.r.err_status != 0 || q.answered || q.redirected;
+    // What was about to be sent from the zone may still be referred to by header lines.
+    return q.step == Request::Step::serving || q.r.upstream != nullptr || q.r.error_page ||
+           q.r.err_status != 0 || q.answered || q.redirected;
 }
 
 }
@@ -238,6 +240,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
     if (earlier != nullptr) {
         restore_headers(*earlier);
         if (answered_elsewhere(*earlier)) {
+            invalidate_written(*earlier);
             earlier->may_fill = false;
             earlier->redirected = true;
             earlier->origin_failed = earlier->origin_failed || origin_failed(r);
@@ -253,6 +256,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
     ngx_http_set_ctx((&r), &q, ngx_http_edge_module);
     q.conf = &conf;
     q.zone = zone;
+    q.uri_changes = r.uri_changes;
     q.detached = ngx::is_detached(r);
     q.facts.method = classify_method(ngx::view(r.method_name));
     q.facts.has_authorization = has_authorization(r);

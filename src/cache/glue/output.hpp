@@ -51,7 +51,11 @@ public:
                                 static_cast<ngx_buf_tag_t>(&ngx_http_edge_module));
         return rc;
     }
-    void rest(ngx_chain_t* link) noexcept { *end_ = link; }
+    /// What is not ours goes on as it is, in links of its own: the caller goes on using his.
+    void rest(ngx_chain_t* link)
+    {
+        if (ngx_chain_add_copy(q_.r.pool, end_, link) != NGX_OK) throw std::bad_alloc{};
+    }
     ngx_chain_t* chain() const noexcept { return first_; }
 
 private:

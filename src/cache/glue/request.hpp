@@ -58,6 +58,8 @@ public:
     bool answered = false;                 ///< the header filter has seen the answer
     bool detached = false;                 ///< nobody waits for the answer: it only renews what is stored
     bool redirected = false;      ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
+    unsigned uri_changes = 0;     ///< r.uri_changes at lookup: an internal redirect since then changes it
+    bool written = false;         ///< an unsafe request has invalidated what it had to
     bool origin_failed = false;   ///< the origin's last answer was a 5xx or none
     bool orphaned = false;        ///< the client takes no more, but the body is stored to its end
     bool asks_alone = false;      ///< has followed others in vain
@@ -74,6 +76,7 @@ public:
     Pin object;  ///< what is served, or validated
     Fill fill;
     FlightTable::Ticket flight;  ///< that this request leads
+    bool published = false;      ///< its followers read along
     Follower* follower = nullptr;
     ClientSide* client_side = nullptr;  ///< while its body goes into the zone
     std::int64_t expected_length = -1;
@@ -139,10 +142,15 @@ ngx_int_t send_stored(Request& q);
 ngx_chain_t* stored_body(Request& q);
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
                       std::optional<std::int64_t> ttl);
-/// Whether the client's If-None-Match or If-Modified-Since says it has this response already.
-bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified);
+/// Whether the client's If-None-Match or If-Modified-Since says it has this response already. `date` stands
+/// in for a missing `modified`.
+bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified,
+                std::optional<std::string_view> date);
 /// Turns the prepared response into its 304.
 void make_not_modified(ngx_http_request_t& r) noexcept;
+/// A filter after ours refused the prepared header (416 for a Range out of bounds) and nginx answers with a
+/// page of its own: takes away the lines that speak of the body.
+void drop_representation(ngx_http_request_t& r) noexcept;
 
 // fill.cpp
 /// Decides whether the origin's answer is stored, and starts its fill.
@@ -152,8 +160,9 @@ void finish_fill(Request& q);
 /// Gives the stored object what a 304, or the answer to a HEAD, says of it. The new meta block is in
 /// `renewed`. false: the 304 does not belong to the stored object, nothing has changed.
 bool renew_stored(Request& q, bool not_modified);
-/// The answer to an unsafe request: its target, Location and Content-Location are no longer valid.
-void invalidate(Request& q);
+/// The origin's answer to an unsafe request, if it is no error: its target, Location and Content-Location are
+/// no longer valid. Does nothing for other requests, nor the second time.
+void invalidate_written(Request& q);
 /// The origin's header lines as it sent them.
 std::vector<http::Field> origin_fields(ngx_http_request_t& r);
 
