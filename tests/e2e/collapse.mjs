@@ -5,6 +5,7 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
+import { gunzipSync } from 'node:zlib';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHash } from 'node:crypto';
 import { assert, port, request, startNginx, startOrigin, test, until } from './lib/e2e.mjs';
@@ -39,7 +40,7 @@ function origin(incoming, outgoing) {
     }
     setTimeout(() => {
         outgoing.writeHead(200, headers);
-        if (pathname.startsWith('/held')) {
+        if (/^\/(zipped\/)?held/.test(pathname)) {
             const half = bytes.length >> 1;
             outgoing.write(bytes.subarray(0, half));
             open.set(target, { end: () => outgoing.end(bytes.subarray(half)), break: () => outgoing.destroy() });
@@ -64,6 +65,7 @@ const conf = { workers: 2, http: `
         ${location('/short', 'edge_cache_collapse on wait=300ms;')}
         ${location('/patient', 'edge_cache_collapse on wait=10s across=zone;')}
         ${location('/off', 'edge_cache_collapse off;')}
+        ${location('/zipped', 'gzip on; gzip_min_length 1; gzip_types *;')}
         ${location('/limited', 'limit_rate 4k;')}
         ${location('/impatient', 'send_timeout 1s;')}
         location = /status { edge_status json; }
@@ -122,6 +124,34 @@ await test('followers get the body while the leader does', async () => {
     assert(answers.every((a) => whole(a, target)), 'an answer is not whole');
     assert(at(target) === 1, `${at(target)} requests reached the origin`);
     assert(workersOf(answers).size === 2, 'only one worker answered');
+});
+
+await test('followers whose answers nginx compresses get the same', async () => {
+    const target = '/zipped/held?size=300000';
+    const answers = many(8, target, { headers: { 'Accept-Encoding': 'gzip' } });
+    await until(() => open.has(target), 'the origin has sent half');
+    await sleep(100);
+    open.get(target).end();
+    for (const a of await answers) {
+        assert(a.headers['content-encoding'] === 'gzip', 'not compressed');
+        assert(whole({ ...a, body: gunzipSync(a.body) }, target), 'an answer is not whole');
+    }
+    assert(at(target) === 1, `${at(target)} requests reached the origin`);
+});
+
+await test('a follower that reads slowly gets all of it', async () => {
+    const target = '/held/slowly?size=3000000';
+    const leader = get(target);
+    await until(() => open.has(target), 'the origin has sent half');
+    const slow = await stalled(target);
+    open.get(target).end();
+    assert(whole(await leader, target), 'the leader is not whole');
+    await sleep(300);
+    let received = 0;
+    slow.on('data', (chunk) => { received += chunk.length; });
+    slow.resume();
+    await until(() => received > 2900000, `the rest (${received})`);
+    slow.destroy();
 });
 
 await test('followers over HTTP/2 get the same', async () => {

@@ -204,43 +204,39 @@ private:
         q_.step = Request::Step::finished;
         ngx_http_finalize_request(&q_.r, rc);  // *this may be gone now
     }
-    /// Hands on what there is, until there is no more or the client takes no more.
+    /// Hands on what has come. It stays where it is until the client takes it: only links are held for a slow
+    /// one.
     void pump()
     {
         ngx_http_request_t& r = q_.r;
-        ngx_connection_t* c = r.connection;
-        for (;;) {
-            if (r.buffered || c->buffered) {
-                if (c->write->delayed) return;  // limit_rate has its own timer
-                if (ngx_http_output_filter(&r, nullptr) == NGX_ERROR) return finish(NGX_ERROR);
-                if (r.buffered || c->buffered) break;
-            }
-            // Asked before the bytes are: what is complete now has all its bytes now.
-            const Progress progress = q_.object.progress();
-            Output out{q_};
-            std::size_t n = 0;
-            while (n < kMostAtOnce) {
-                const std::span<const std::byte> piece = q_.object.next_available(reader_);
-                if (piece.empty()) break;
-                out.add(piece);
-                n += piece.size();
-            }
-            const bool all = n < kMostAtOnce && progress == Progress::complete;
-            if (n == 0 && progress == Progress::broken) {
-                ngx_log_error(NGX_LOG_ERR, c->log, 0, "edge: the answer this request followed was cut short");
-                return finish(NGX_ERROR);
-            }
-            if (n == 0 && !all) break;
+        if ((r.buffered || r.connection->buffered) && ngx_http_output_filter(&r, nullptr) == NGX_ERROR) {
+            return finish(NGX_ERROR);
+        }
+        // Asked before the bytes are: what is complete now has all its bytes now.
+        const Progress progress = q_.object.progress();
+        Output out{q_};
+        std::size_t n = 0;
+        for (auto piece = q_.object.next_available(reader_); !piece.empty();
+             piece = q_.object.next_available(reader_)) {
+            out.add(piece);
+            n += piece.size();
+        }
+        if (n == 0 && progress == Progress::broken) {
+            ngx_log_error(NGX_LOG_ERR, r.connection->log, 0,
+                          "edge: the answer this request followed was cut short");
+            return finish(NGX_ERROR);
+        }
+        if (n != 0 || progress == Progress::complete) {
             observer.counted(Count::bytes_served, n);
-            out.close(all);
+            out.close(progress == Progress::complete);
             const ngx_int_t rc = out.send(ngx_http_output_filter);
             if (rc == NGX_ERROR) return finish(NGX_ERROR);
-            if (all) return finish(rc);
+            if (progress == Progress::complete) return finish(rc);
         }
-        await_client();
-        watch();
+        if (await_client()) watch();
     }
-    void await_client()
+    /// false: the request is over.
+    bool await_client()
     {
         ngx_http_request_t& r = q_.r;
         ngx_event_t* event = r.connection->write;
@@ -251,7 +247,9 @@ private:
         } else if (event->timer_set && !event->delayed) {
             ngx_del_timer(event);
         }
-        if (ngx_handle_write_event(event, core->send_lowat) != NGX_OK) finish(NGX_ERROR);
+        if (ngx_handle_write_event(event, core->send_lowat) == NGX_OK) return true;
+        finish(NGX_ERROR);
+        return false;
     }
 
     Request& q_;
