@@ -290,8 +290,15 @@ ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
         if (buf.last_buf) finish_fill(q);
     }
     ngx_chain_t* chain = out.chain();
-    const ngx_int_t rc = next_body(&q.r, chain);
-    if (q.step == Step::filling && (rc == NGX_ERROR || rc > NGX_OK)) give_up_fill(q, NotStored::other);
+    ngx_int_t rc = next_body(&q.r, chain);
+    if (q.step == Step::filling && (rc == NGX_ERROR || rc > NGX_OK)) {
+        if (rc == NGX_ERROR && q.r.headers_out.status == NGX_HTTP_PARTIAL_CONTENT) {
+            q.step = Step::capturing;
+            rc = NGX_OK;
+        } else {
+            give_up_fill(q, NotStored::other);
+        }
+    }
     ngx_chain_update_chains(q.r.pool, &q.free_links, &q.busy_links, &chain,
                             static_cast<ngx_buf_tag_t>(&ngx_http_edge_module));
     return rc;
@@ -422,6 +429,10 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         refused(*q);
     } else if (q->step == Step::capturing) {
         r->header_only = 0;  // else the origin's body is not read
+        r->read_event_handler = ngx_http_block_reading;
+    } else if (q->step == Step::filling && r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT) {
+        // Who has had its part, or its 304, may leave: that ends nothing.
+        r->read_event_handler = ngx_http_block_reading;
     }
     return rc;
 }
