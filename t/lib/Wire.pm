@@ -5,10 +5,11 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
-use Socket qw(IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_RCVBUF);
+use Socket qw(AF_INET SOCK_STREAM SOL_SOCKET SO_RCVBUF inet_aton pack_sockaddr_in);
 use Time::HiRes qw(sleep time);
 use Exporter qw(import);
-our @EXPORT = qw(origin requests ask ask_all dial receive read_answer read_rest plain);
+our @EXPORT = qw(origin requests send_all ask ask_all dial receive read_answer read_rest plain stored http_date);
+use POSIX ();
 
 my (@children, $seen);
 
@@ -31,7 +32,6 @@ sub origin {
         next if fork;
         close $listener;
         serve($socket, $answer);
-        require POSIX;
         POSIX::_exit(0);
     }
 }
@@ -55,6 +55,17 @@ sub serve {
     }
 }
 
+# send_all($socket, $bytes): false when the other end has gone.
+sub send_all {
+    my ($socket, $bytes) = @_;
+    for (my $at = 0; $at < length $bytes;) {
+        my $n = syswrite $socket, $bytes, 65536, $at;
+        return 0 unless $n;
+        $at += $n;
+    }
+    return 1;
+}
+
 # requests(): the heads of all requests the origin has had; requests($path): those for it.
 sub requests {
     my ($path) = @_;
@@ -70,10 +81,30 @@ sub plain {
     return join("\r\n", 'HTTP/1.1 200 OK', @lines, 'Content-Length: ' . length $body) . "\r\n\r\n$body";
 }
 
+# stored($port, '/path', @lines): the stored answer, once there is one; nobody is asked for it.
+sub stored {
+    my ($port, $path, @lines) = @_;
+    my $end = time + 15;
+    while (1) {
+        my $answer = ask($port, "GET $path", 'Cache-Control: only-if-cached', @lines);
+        return $answer if $answer->status != 504 || time > $end;
+        sleep 0.05;
+    }
+}
+
+# http_date($time): as in Date.
+sub http_date {
+    my @t = gmtime $_[0];
+    return sprintf '%s, %02d %s %d %02d:%02d:%02d GMT', (qw(Sun Mon Tue Wed Thu Fri Sat))[$t[6]], $t[3],
+        (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[$t[4]], $t[5] + 1900, @t[2, 1, 0];
+}
+
+# dial($port, small => 1): with `small` the client's kernel takes little that is not read.
 sub dial {
     my ($port, %options) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "port $port: $!\n";
-    $socket->autoflush(1);
+    socket my $socket, AF_INET, SOCK_STREAM, 0 or die "socket: $!\n";
+    setsockopt $socket, SOL_SOCKET, SO_RCVBUF, 8192 if $options{small};
+    connect $socket, pack_sockaddr_in($port, inet_aton('127.0.0.1')) or die "port $port: $!\n";
     return $socket;
 }
 

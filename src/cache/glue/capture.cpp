@@ -382,6 +382,10 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         refused(*q);
     } else if (q->step == Step::capturing) {
         r->header_only = 0;  // else the origin's body is not read
+        r->read_event_handler = ngx_http_block_reading;
+    } else if (q->step == Step::filling && r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT) {
+        // Who has had its part, or its 304, may leave: that ends nothing.
+        r->read_event_handler = ngx_http_block_reading;
     }
     return rc;
 }

@@ -23,6 +23,20 @@ bool end_is_known(const ngx_http_upstream_t& u) noexcept
     return scheme.starts_with("fastcgi") || scheme.starts_with("grpc");
 }
 
+/// Whoever else reads this answer may see another end than nginx does (RFC 9112 section 6.3).
+bool length_contradicts(http::Fields origin) noexcept
+{
+    std::string_view length;
+    bool coded = false;
+    for (const http::Field& field : origin) {
+        if (ngx::equals_ignoring_case(field.name, "Transfer-Encoding")) coded = true;
+        if (!ngx::equals_ignoring_case(field.name, "Content-Length")) continue;
+        if (!length.empty() && length != field.value) return true;
+        length = field.value;
+    }
+    return coded && !length.empty();
+}
+
 /// What is kept of an answer: the lines that nginx lets through (proxy_hide_header is honoured on hits too),
 /// with the origin's own Date, which nginx hides. Views point into the request's memory and into `date`.
 class Visible {
@@ -139,6 +153,7 @@ NotStored start_fill(Request& q)
                                             .response_time = ngx_time()},
                                            policy);
     if (!verdict.store()) return verdict.reason;
+    if (length_contradicts(origin)) return NotStored::malformed;
     if (!end_is_known(u)) return NotStored::incomplete;
     if (!choose_key(q, selecting_fields(q, origin))) return NotStored::no_room;
 
