@@ -105,11 +105,13 @@ prepare() {
     trap 'exit 143' TERM
     load=$dir/load
     c++ -std=c++20 -O2 -Wall -Wextra -o "$load" "$bench_d/load.cpp" || fail "the load generator does not compile, see above"
-    say "needs some seconds; everything is in $dir until the end"
-    cores=$(nproc)
-    server_core=0
-    load_core=$((cores > 1 ? 1 : 0))
-    origin_core=$((cores > 2 ? cores - 1 : load_core))
+    # shellcheck disable=SC2034  # read by the benchmarks
+    {
+        cores=$(nproc)
+        server_core=0
+        load_core=$((cores > 1 ? 1 : 0))
+        origin_core=$((cores > 2 ? cores - 1 : load_core))
+    }
 }
 
 # make_files KEYS: 1, 16 and 256 KB below $dir/files, and 1 KB for each of KEYS below k/.
