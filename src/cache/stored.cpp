@@ -107,7 +107,7 @@ std::vector<std::byte> encode_stored(const StoredInput& input)
     return block;
 }
 
-std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
+std::optional<Stored> Stored::from_zone(std::span<const std::byte> block) noexcept
 {
     if (block.size() < sizeof(StoredHead)) return std::nullopt;
     if (reinterpret_cast<std::uintptr_t>(block.data()) % alignof(StoredHead) != 0) return std::nullopt;
@@ -117,26 +117,20 @@ std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
     if (head.kind != StoredKind::response && head.kind != StoredKind::vary) return std::nullopt;
     const std::size_t table_end = sizeof(StoredHead) + std::size_t{head.field_count} * sizeof(StoredField);
     if (!inside(table_end, head.key_size, block.size())) return std::nullopt;
-    for (std::size_t i = 0; i < head.field_count; ++i) {
-        const StoredField& field = stored.table()[i];
+    return stored;
+}
+
+std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
+{
+    const auto stored = from_zone(block);
+    if (!stored) return std::nullopt;
+    for (std::size_t i = 0; i < stored->size(); ++i) {
+        const StoredField& field = stored->table()[i];
         if (!inside(field.name_offset, field.name_size, block.size())) return std::nullopt;
         if (!inside(field.value_offset, field.value_size, block.size())) return std::nullopt;
         if (field.kind > FieldKind::www_authenticate) return std::nullopt;
     }
     return stored;
-}
-
-std::string_view Stored::key() const noexcept
-{
-    const auto offset =
-        static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
-    return text(offset, head().key_size);
-}
-
-http::Field Stored::field(std::size_t i) const noexcept
-{
-    const StoredField& field = table()[i];
-    return {text(field.name_offset, field.name_size), text(field.value_offset, field.value_size)};
 }
 
 std::optional<std::string_view> Stored::value(FieldKind kind) const noexcept

@@ -82,12 +82,24 @@ class Stored {
 public:
     /// std::nullopt: not a block, cut short, or with an offset outside of it.
     static std::optional<Stored> parse(std::span<const std::byte> block) noexcept;
+    /// The same for a block that encode_stored made and that has been in our own zone since: whether it is
+    /// one is checked, not each of its offsets.
+    static std::optional<Stored> from_zone(std::span<const std::byte> block) noexcept;
 
     const StoredHead& head() const noexcept { return *reinterpret_cast<const StoredHead*>(block_.data()); }
-    std::string_view key() const noexcept;
+    std::string_view key() const noexcept
+    {
+        const auto offset =
+            static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
+        return text(offset, head().key_size);
+    }
     std::size_t size() const noexcept { return head().field_count; }
     FieldKind kind(std::size_t i) const noexcept { return table()[i].kind; }
-    http::Field field(std::size_t i) const noexcept;
+    http::Field field(std::size_t i) const noexcept
+    {
+        const StoredField& field = table()[i];
+        return {text(field.name_offset, field.name_size), text(field.value_offset, field.value_size)};
+    }
     /// The first line of this kind.
     std::optional<std::string_view> value(FieldKind kind) const noexcept;
     std::vector<http::Field> fields() const;

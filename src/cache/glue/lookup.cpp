@@ -22,6 +22,18 @@ struct Scan {
     bool too_many = false;
 };
 
+/// Looks for the hyphen first, which most Accept fields lack.
+bool names_event_stream(std::string_view accept) noexcept
+{
+    constexpr std::string_view kType = "text/event-stream";
+    constexpr std::size_t kBefore = kType.find('-');
+    for (std::size_t at = accept.find('-'); at != std::string_view::npos; at = accept.find('-', at + 1)) {
+        if (at >= kBefore && ngx::equals_ignoring_case(accept.substr(at - kBefore, kType.size()), kType))
+            return true;
+    }
+    return false;
+}
+
 Scan scan_request(ngx_http_request_t& r)
 {
     Scan scan;
@@ -36,9 +48,7 @@ Scan scan_request(ngx_http_request_t& r)
         } else if (name == "cookie") {
             scan.cookie = true;
         } else if (name == "accept") {
-            scan.event_stream =
-                scan.event_stream ||
-                ngx_strcasestrn(line.value.data, const_cast<char*>("text/event-stream"), 16) != nullptr;
+            scan.event_stream = scan.event_stream || names_event_stream(ngx::view(line.value));
         }
     });
     return scan;
@@ -77,7 +87,7 @@ Pin find_object(Request& q)
     q.forward = Forward::uri_miss;
     Pin pin = q.zone->find(q.primary);
     if (!pin) return {};
-    auto stored = Stored::parse(pin.meta());
+    auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
     if (stored->head().kind == StoredKind::response) return pin;
 
@@ -88,7 +98,7 @@ Pin find_object(Request& q)
     q.selected = q.zone->hash(ngx::view(q.selected_key));
     pin = q.zone->find(q.selected);
     if (!pin) return {};
-    stored = Stored::parse(pin.meta());
+    stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
     return pin;
@@ -107,7 +117,7 @@ ngx_int_t forward(Request& q)
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
     if (q.object) {
-        const auto stored = Stored::parse(q.object.meta());
+        const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
     }
     const bool get = q.facts.method == Method::get;
@@ -182,7 +192,7 @@ ngx_int_t look_up(Request& q)
         q.forward = Forward::stale;
         return forward(q);
     }
-    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
+    const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
         return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);

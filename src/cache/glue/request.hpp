@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -81,7 +82,8 @@ public:
     ClientSide* client_side = nullptr;  ///< while its body goes into the zone
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
-    std::int64_t age = -1;  ///< of what was served, for $edge_cache_age
+    std::int64_t age = -1;          ///< of what was served, for $edge_cache_age
+    std::array<char, 20> age_text;  ///< the Age field's value points here
     bool headers_swapped = false;
     ngx_list_t client_headers{};  ///< the client's own lines while the origin is shown others
     ngx_chain_t* free_links = nullptr;
