@@ -23,6 +23,15 @@ bool end_is_known(const ngx_http_upstream_t& u) noexcept
     return scheme.starts_with("fastcgi") || scheme.starts_with("grpc");
 }
 
+/// nginx takes a FastCGI answer without Content-Length for whole when the connection just closes; only the
+/// records that end it say so.
+bool end_was_seen(const Request& q) noexcept
+{
+    const ngx_http_upstream_t* u = q.r.upstream;
+    if (q.expected_length >= 0 || u == nullptr || !ngx::view(u->schema).starts_with("fastcgi")) return true;
+    return u->buffering ? u->pipe->upstream_done != 0 : u->length == 0;
+}
+
 /// Whoever else reads this answer may see another end than nginx does (RFC 9112 section 6.3).
 bool length_contradicts(http::Fields origin) noexcept
 {
@@ -184,7 +193,8 @@ void finish_fill(Request& q)
 {
     q.step = Request::Step::finished;
     const std::uint64_t size = q.fill.body_size();
-    if (q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) {
+    if ((q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) ||
+        !end_was_seen(q)) {
         observer.counted(Count::fill_aborted, 1);
         observer.not_stored(NotStored::incomplete);
         return;
