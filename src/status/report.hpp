@@ -64,6 +64,7 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                "forwards": {"uri_miss", "vary_miss", "stale", …}, "not_stored": {"method", …},
 ///                "bytes": {"served", "stored"}, "fills": {"started", "finished", "aborted", "active"},
 ///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations", "stale_if_error",
+///                "shadow": {"same", "different", "miss"},
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "latency": {"hit", "origin": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}},
 ///      "zones": [{"name": string, "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit",

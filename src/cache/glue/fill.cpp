@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache/glue/request.hpp"
+#include "cache/glue/use_counting.hpp"
 #include "http/http_date.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
@@ -153,6 +154,8 @@ NotStored start_fill(Request& q)
                                            policy);
     if (!verdict.store()) return verdict.reason;
     if (!end_is_known(u)) return NotStored::incomplete;
+    if (q.conf->min_uses > 1 && !q.object && count_use(*q.conf->zone, q.primary) < q.conf->min_uses)
+        return NotStored::uses;
     choose_key(q, selecting_fields(q, origin));
 
     q.expected_length = u.headers_in.content_length_n;
@@ -249,7 +252,7 @@ void invalidate(Request& q)
                 return;
             }
             if (const auto target = same_origin_target(base, ngx::view(line.value))) {
-                if (q.zone->remove(q.zone->hash(prefix + *target))) ++removed;
+                if (q.zone->remove(q.zone->hash(prefix + key_target(*q.conf, *target)))) ++removed;
             }
         });
     }
