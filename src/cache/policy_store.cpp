@@ -343,6 +343,8 @@ std::string_view reason_name(NotStored reason) noexcept
             return "too-large";
         case NotStored::no_room:
             return "no-room";
+        case NotStored::uses:
+            return "uses";
         case NotStored::incomplete:
             return "incomplete";
         case NotStored::other:

@@ -69,6 +69,12 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::answers_partial;
         case cache::Count::collapsed:
             return Counter::collapsed;
+        case cache::Count::shadow_same:
+            return Counter::shadow_same;
+        case cache::Count::shadow_different:
+            return Counter::shadow_different;
+        case cache::Count::shadow_miss:
+            return Counter::shadow_miss;
         case cache::Count::gateway_timeout:
             break;
     }

@@ -41,6 +41,8 @@ namespace edge::status {
            "Stale responses sent because the origin failed.") \
     FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
            "Requests answered with what another request was asking the origin for.") \
+    FAMILY(cache_shadow, counter, "edge_cache_shadow_total", "result", "cache.shadow", \
+           "Requests under edge_cache_shadow, by what the cache would have sent against the origin's answer.") \
     FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
            "Answers the cache made itself with these status codes.")
 
@@ -76,6 +78,7 @@ namespace edge::status {
     COUNTER(not_stored_malformed, cache_not_stored, "malformed", "malformed") \
     COUNTER(not_stored_too_large, cache_not_stored, "too_large", "too_large") \
     COUNTER(not_stored_no_room, cache_not_stored, "no_room", "no_room") \
+    COUNTER(not_stored_uses, cache_not_stored, "uses", "uses") \
     COUNTER(not_stored_incomplete, cache_not_stored, "incomplete", "incomplete") \
     COUNTER(not_stored_other, cache_not_stored, "other", "other") \
     COUNTER(served_bytes, cache_served_bytes, "", "") \
@@ -90,6 +93,9 @@ namespace edge::status {
     COUNTER(invalidations, cache_invalidations, "", "") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
     COUNTER(collapsed, cache_collapsed, "", "") \
+    COUNTER(shadow_same, cache_shadow, "same", "same") \
+    COUNTER(shadow_different, cache_shadow, "different", "different") \
+    COUNTER(shadow_miss, cache_shadow, "miss", "miss") \
     COUNTER(answers_partial, cache_answers, "206", "partial") \
     COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
     COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")

@@ -94,6 +94,7 @@ void take_answer(Request& q)
     if (!filling && q.object && q.facts.method == Method::get && status < 500) {
         q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
     }
+    if (!filling && q.shadow && q.status == Status::expired && status < 500) q.zone->remove(q.selected);
     add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
     if (!q.stripped_conditions || status != NGX_HTTP_OK) return;
     // The origin was not shown the client's conditions: they are judged here.
@@ -144,6 +145,7 @@ void take_any_answer(Request& q)
         add_cache_status(q, false, status, std::nullopt);
         return;
     }
+    if (q.shadow) shadow_answer(q, status);
     if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         const bool renewed = renew_stored(q, true);
         observer.counted(Count::validated_304, 1);
@@ -414,6 +416,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
             case Step::waiting:
             case Step::serving:
             case Step::forwarding:
+                if (q->compared) shadow_body(*q, in);
                 break;
         }
         return next_body(r, in);

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cache/glue/use_counting.hpp"
+#include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 
@@ -430,6 +432,30 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
+char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.min_uses != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    conf.min_uses = ngx_atoi(arg.data, arg.len);
+    if (conf.min_uses >= 1 && conf.min_uses <= UseCounts::kMost) return NGX_CONF_OK;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_min_uses: invalid number \"%V\", expected 1 to %ui",
+                       &arg, static_cast<ngx_uint_t>(UseCounts::kMost));
+    return error();
+}
+
+char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.shadow != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    if (ngx::view(arg) != "on" && ngx::view(arg) != "off") {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_shadow: invalid \"%V\", expected on or off",
+                           &arg);
+        return error();
+    }
+    conf.shadow = ngx::view(arg) == "on" ? 1 : 0;
+    return NGX_CONF_OK;
+}
+
 void init_loc_conf(LocConf& conf) noexcept
 {
     conf.collapse = NGX_CONF_UNSET;
@@ -439,6 +465,8 @@ void init_loc_conf(LocConf& conf) noexcept
     conf.head = NGX_CONF_UNSET_UINT;
     conf.while_revalidate = NGX_CONF_UNSET;
     conf.if_error = NGX_CONF_UNSET;
+    conf.min_uses = NGX_CONF_UNSET;
+    conf.shadow = NGX_CONF_UNSET;
 }
 
 namespace {
@@ -492,9 +520,11 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         }
         conf.zone = *zone;
     }
+    check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;
     }
+    inherit(conf.args, parent.args);
     inherit(conf.bypass, parent.bypass);
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
@@ -514,6 +544,10 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     }
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
     if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
+    if (conf.min_uses == NGX_CONF_UNSET)
+        conf.min_uses = parent.min_uses == NGX_CONF_UNSET ? 1 : parent.min_uses;
+    if (conf.shadow == NGX_CONF_UNSET) conf.shadow = parent.shadow == NGX_CONF_UNSET ? 0 : parent.shadow;
+    if (conf.zone != nullptr && conf.min_uses > 1 && !add_use_counts(cf, *conf.zone)) return error();
     conf.settings = build_settings(cf, conf);
     return NGX_CONF_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "cache/glue/zone_binding.hpp"
 #include "cache/policy.hpp"
+#include "http/query.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
@@ -22,6 +23,7 @@ struct LocConf {
     ngx_str_t zone_place;           ///< file:line where it was said
     ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
     ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
+    const http::QueryRules* args;   ///< edge_cache_args, for the default key; nullptr = not said
     ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t; empty = off
     ngx_array_t* no_store;          ///< edge_no_cache
     ngx_uint_t head;                ///< edge_cache_methods: HEAD is answered too
@@ -34,6 +36,8 @@ struct LocConf {
     ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
     ngx_flag_t collapse;       ///< edge_cache_collapse
     ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
+    ngx_int_t min_uses;        ///< edge_cache_min_uses
+    ngx_flag_t shadow;         ///< edge_cache_shadow
     const Settings* settings;  ///< made by merge()
 };
 
@@ -72,9 +76,13 @@ void init_loc_conf(LocConf& conf) noexcept;
 /// NGX_CONF_ERROR is already logged with file and line.
 char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf);
 
+/// Warns where one block has both edge_cache_args and a key of its own. `own`: not merged yet.
+void check_args(ngx_conf_t* cf, const LocConf& own);
+
 // Directive setters; `conf` is the LocConf.
 char* set_cache(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_args(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_valid(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_methods(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_bypass(ngx_conf_t* cf, LocConf& conf);
@@ -84,6 +92,8 @@ char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

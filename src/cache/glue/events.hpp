@@ -25,6 +25,9 @@ enum class Count : std::uint8_t {
     partial,          ///< 206 out of the zone
     gateway_timeout,  ///< only-if-cached
     collapsed,        ///< answered with what another request was asking for
+    shadow_same,      ///< edge_cache_shadow: the stored answer would have been the origin's
+    shadow_different,
+    shadow_miss,  ///< nothing would have been sent from the zone
 };
 
 /// What the cache tells whoever counts. Called from the request path: must be quick and must not throw.

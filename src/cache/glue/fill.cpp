@@ -4,6 +4,7 @@
 
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/request.hpp"
+#include "cache/glue/use_counting.hpp"
 #include "http/http_date.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
@@ -164,6 +165,8 @@ NotStored start_fill(Request& q)
     if (!verdict.store()) return verdict.reason;
     if (length_contradicts(origin)) return NotStored::malformed;
     if (!end_is_known(u)) return NotStored::incomplete;
+    if (q.conf->min_uses > 1 && !q.object && count_use(*q.conf->zone, q.primary) < q.conf->min_uses)
+        return NotStored::uses;
     if (!choose_key(q, selecting_fields(q, origin))) return NotStored::no_room;
 
     q.expected_length = u.headers_in.content_length_n;
@@ -268,7 +271,7 @@ void invalidate_written(Request& q)
                 return;
             }
             if (const auto target = same_origin_target(base, ngx::view(line.value))) {
-                if (q.zone->remove(q.zone->hash(prefix + *target))) ++removed;
+                if (q.zone->remove(q.zone->hash(prefix + key_target(*q.conf, *target)))) ++removed;
             }
         });
     }

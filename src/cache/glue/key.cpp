@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache/glue/request.hpp"
+#include "http/query.hpp"
 #include "http/token.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
@@ -53,6 +54,11 @@ std::string effective_uri(ngx_http_request_t& r)
     return uri;
 }
 
+std::string key_target(const LocConf& conf, std::string_view uri)
+{
+    return conf.args != nullptr ? http::normalise_target(uri, *conf.args) : std::string{uri};
+}
+
 ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
 {
     ngx_str_t key{};
@@ -70,6 +76,8 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     const std::string_view port = port_suffix(r);
     std::string_view uri = ngx::view(r.unparsed_uri);
     uri = uri.substr(0, uri.find('#'));
+    std::string normalised;
+    if (conf.args != nullptr && !conf.args->keep_all()) uri = normalised = key_target(conf, uri);
     key.len = name.size() + 1 + proto.size() + 3 + host.size() + port.size() + uri.size();
     key.data = ngx::array<u_char>(r.pool, key.len);
     u_char* at = key.data;

@@ -192,6 +192,10 @@ ngx_int_t look_up(Request& q)
         q.forward = Forward::stale;
         return forward(q);
     }
+    if (q.conf->shadow != 0) {
+        shadow_lookup(q);
+        return forward(q);
+    }
     const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/comparison.hpp"
 #include "cache/flight_table.hpp"
 #include "cache/glue/conf.hpp"
 #include "cache/glue/events.hpp"
@@ -79,7 +80,10 @@ public:
     FlightTable::Ticket flight;  ///< that this request leads
     bool published = false;      ///< its followers read along
     Follower* follower = nullptr;
-    ClientSide* client_side = nullptr;  ///< while its body goes into the zone
+    ClientSide* client_side = nullptr;       ///< while its body goes into the zone
+    bool shadow = false;                     ///< edge_cache_shadow: the origin answers, whatever is stored
+    Pin shadowed;                            ///< what would have been sent instead
+    std::optional<BodyComparison> compared;  ///< its body, while the origin's passes
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
     std::int64_t age = -1;          ///< of what was served, for $edge_cache_age
@@ -96,6 +100,8 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf);
 /// The request's URI as RFC 9111 compares it: scheme "://" authority path-and-query, lower-case host, no
 /// default port.
 std::string effective_uri(ngx_http_request_t& r);
+/// A URI, or its path and query, as the default key holds it: its query as edge_cache_args says.
+std::string key_target(const LocConf& conf, std::string_view uri);
 /// The client's header lines, for Vary.
 std::vector<http::Field> client_fields(Request& q);
 /// The key text of the variant that `names` select for this request.
@@ -125,6 +131,14 @@ bool refresh_is_due(const Request& q, const Lifetime& lifetime, std::int64_t ttl
 void fetch_whole(Request& q);
 /// Has the stored object validated by a detached request, unless somebody does so already.
 Refresh start_refresh(Request& q);
+
+// shadow.cpp
+/// Counts what the lookup found, and leaves the request one that goes to the origin in any case.
+void shadow_lookup(Request& q);
+/// The header of the origin's answer has come.
+void shadow_answer(Request& q, std::uint16_t status);
+/// More of its body has come. Only while `compared`.
+void shadow_body(Request& q, const ngx_chain_t* in);
 
 // forward.cpp
 /// Shows the origin other header lines than the client sent: without Range and conditionals, with the

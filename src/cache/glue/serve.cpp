@@ -98,6 +98,13 @@ bool says_none(std::optional<std::string_view> accept_ranges) noexcept
     return accept_ranges && ngx::equals_ignoring_case(*accept_ranges, "none");
 }
 
+/// Why the answer is not kept; else what happened that the rest of Cache-Status does not say.
+std::string_view detail_of(const Request& q) noexcept
+{
+    if (q.reason != NotStored::stored) return reason_name(q.reason);
+    return q.shadow ? "shadow" : "";
+}
+
 }
 
 bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified,
@@ -184,7 +191,7 @@ void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> orig
                                    .stored = stored,
                                    .collapsed = q.collapsed,
                                    .key = {},
-                                   .detail = q.reason == NotStored::stored ? "" : reason_name(q.reason)};
+                                   .detail = detail_of(q)};
     const std::size_t bound = http::cache_status_bound(member, {});
     auto* text = static_cast<char*>(ngx_pnalloc(r.pool, bound));
     if (text == nullptr) throw std::bad_alloc{};
