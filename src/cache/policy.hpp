@@ -138,6 +138,7 @@ enum class NotStored : std::uint8_t {
     too_large,     ///< decided by the store
     no_room,       ///< decided by the store
     incomplete,    ///< the body was cut short, or its end cannot be told (RFC 9111 section 3.3)
+    tags,          ///< it has more than can be kept to purge it by
     other,
 };
 

@@ -345,6 +345,8 @@ std::string_view reason_name(NotStored reason) noexcept
             return "no-room";
         case NotStored::incomplete:
             return "incomplete";
+        case NotStored::tags:
+            return "tags";
         case NotStored::other:
             break;
     }

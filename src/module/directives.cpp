@@ -68,6 +68,11 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_cache_vary>),
     ngx::directive("edge_cache_stale"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
                    cache_setter<cache::set_cache_stale>),
+    ngx::directive("edge_cache_tag"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_tag>),
+    ngx::directive("edge_cache_tag_header"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_tag_header>),
+    ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <new>
 
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
@@ -47,13 +48,14 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
 {
     if (!q.object) return false;
     const auto stored = Stored::parse(q.object.meta());
-    if (!stored || !may_serve_on_error(q.facts.control, stored->head().lifetime, origin_status, ngx_time(),
-                                       q.conf->settings->policy)) {
+    if (!stored || is_purged(q, q.object, *stored)) return false;
+    if (!may_serve_on_error(q.facts.control, lifetime_now(q, *stored), origin_status, ngx_time(),
+                            q.conf->settings->policy)) {
         return false;
     }
     replace(q, *stored, Status::stale);
     add_cache_status(q, false, origin_status == 0 ? std::nullopt : std::optional{origin_status},
-                     time_to_live(stored->head().lifetime, ngx_time()));
+                     time_to_live(lifetime_now(q, *stored), ngx_time()));
     observer.counted(Count::served_on_error, 1);
     observer.counted(Count::validation_failed, 1);
     return true;
@@ -124,6 +126,7 @@ void on_answer(Request& q)
     ngx_http_request_t& r = q.r;
     restore_headers(q);
     q.answered = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q)) {
         const bool failed = q.origin_failed || origin_failed(r);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
@@ -135,6 +138,7 @@ void on_answer(Request& q)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
         if (invalidates(q.facts.method, status) && q.zone != nullptr && q.key.data != nullptr) invalidate(q);
+        if (q.facts.method == Method::unsafe) purge_groups(q);
         add_cache_status(q, false, status, std::nullopt);
         return;
     }
@@ -320,6 +324,7 @@ void take_detached_answer(Request& q)
     restore_headers(q);
     q.answered = true;
     q.discard = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q) || q.step != Step::forwarding) return;
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {

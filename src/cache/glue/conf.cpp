@@ -292,6 +292,10 @@ char* set_no_cache(ngx_conf_t* cf, LocConf& conf)
 {
     return add_predicates(cf, conf.no_store);
 }
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf)
+{
+    return add_predicates(cf, conf.tags);
+}
 
 char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf)
 {
@@ -390,7 +394,7 @@ void init_loc_conf(LocConf& conf) noexcept
 
 namespace {
 
-const Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
+Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
 {
     auto& settings = ngx::make<Settings>(cf->pool);
     PolicyConfig& policy = settings.policy;
@@ -454,8 +458,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         conf.while_revalidate = said ? parent.while_revalidate : kNoWindow;
         conf.if_error = said ? parent.if_error : kNoWindow;
     }
-    conf.settings = build_settings(cf, conf);
-    return NGX_CONF_OK;
+    Settings* settings = build_settings(cf, conf);
+    conf.settings = settings;
+    return merge_purge(cf, zones, parent, conf, *settings) ? NGX_CONF_OK : error();
 }
 
 }

@@ -13,6 +13,7 @@ namespace edge::cache {
 /// the enclosing one where a location says nothing.
 struct Settings {
     PolicyConfig policy;
+    std::vector<ZoneBinding*> purge_zones;  ///< edge_purge: the zones it acts on
 };
 
 /// The cache's part of a location's configuration; plain, so that nginx can zero it. Fields a directive has
@@ -32,6 +33,11 @@ struct LocConf {
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
     const Settings* settings;  ///< made by merge()
+    ngx_array_t* tags;         ///< edge_cache_tag: ngx_http_complex_value_t; empty = off
+    ngx_array_t* tag_headers;  ///< edge_cache_tag_header: ngx_str_t; empty = off
+    ngx_uint_t purge;          ///< edge_purge stands here; not inherited by locations
+    ngx_array_t* purge_zones;  ///< ngx_str_t, as named
+    ngx_str_t purge_place;     ///< file:line where it was said
 };
 
 enum IgnoreHeader : ngx_uint_t {
@@ -80,6 +86,12 @@ char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf);
 char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf);
+char* set_purge(ngx_conf_t* cf, LocConf& conf);
+/// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
+bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,
+                 Settings& settings);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

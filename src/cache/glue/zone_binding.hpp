@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "cache/purge_table.hpp"
 #include "cache/zone.hpp"
 #include "nginx/ngx.hpp"
 
@@ -15,6 +16,8 @@ struct ZoneBinding {
     ngx_shm_zone_t* shm;
     void* memory;                ///< set when nginx has mapped the zone
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
+    void* purge_memory = nullptr;
+    PurgeTable purges = {};  ///< set when nginx has mapped its memory
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }

@@ -1,0 +1,30 @@
+#include "cache/glue/purge.hpp"
+#include "cache/tag_list.hpp"
+
+namespace edge::cache {
+
+bool is_purged(Request& q, const Pin& object, const Stored& stored)
+{
+    const Judgement verdict = q.conf->zone->purges.judge(stored.purgeable());
+    q.stale_since = verdict.life == Life::stale ? verdict.since : -1;
+    if (verdict.life != Life::dead) return false;
+    q.zone->remove(object);
+    observer.counted(Count::purged_found, 1);
+    return true;
+}
+
+Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept
+{
+    const Lifetime& lifetime = stored.head().lifetime;
+    return q.stale_since < 0 ? lifetime : expired_since(lifetime, q.stale_since);
+}
+
+void check_arrival(Request& q)
+{
+    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
+    if (!stored || !q.conf->zone->purges.dead_on_arrival(stored->purgeable())) return;
+    q.zone->remove(q.object);
+    observer.counted(Count::dead_on_arrival, 1);
+}
+
+}
