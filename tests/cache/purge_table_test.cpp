@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(a_full_table_fits_most_of_its_tags_before_the_first_is_forg
 {
     std::uint64_t n = 0;
     while (table.stats().overflows == 0) purge(std::to_string(n++));
-    BOOST_TEST(n > PurgeTable::kTags * 3 / 4);
+    BOOST_TEST(n > PurgeTable::kTags * 2 / 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_write_kills_what_is_being_stored_under_its_key)
