@@ -67,6 +67,8 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::answers_not_modified;
         case cache::Count::partial:
             return Counter::answers_partial;
+        case cache::Count::collapsed:
+            return Counter::collapsed;
         case cache::Count::purged_tags:
             return Counter::purges_tag;
         case cache::Count::purged_urls:

@@ -43,6 +43,8 @@ namespace edge::status {
            "Stored responses that a purge or write had killed: met by a request, or when they had just arrived.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
            "Stale responses sent because the origin failed.") \
+    FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
+           "Requests answered with what another request was asking the origin for.") \
     FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
            "Answers the cache made itself with these status codes.")
 
@@ -99,6 +101,7 @@ namespace edge::status {
     COUNTER(purged_found, cache_purged, "found", "found") \
     COUNTER(purged_on_arrival, cache_purged, "on_arrival", "on_arrival") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
+    COUNTER(collapsed, cache_collapsed, "", "") \
     COUNTER(answers_partial, cache_answers, "206", "partial") \
     COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
     COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")

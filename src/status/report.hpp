@@ -72,7 +72,7 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                "bytes": {"served", "stored"}, "fills": {"started", "finished", "aborted", "active"},
 ///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations",
 ///                "purges": {"tags", "urls", "prefixes", "all", "groups"}, "purged": {"found", "on_arrival"},
-///                "stale_if_error",
+///                "stale_if_error", "collapsed",
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "latency": {"hit", "origin": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}},
 ///      "zones": [{"name": string, "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit",

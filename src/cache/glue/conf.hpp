@@ -32,6 +32,9 @@ struct LocConf {
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
+    ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
+    ngx_flag_t collapse;       ///< edge_cache_collapse
+    ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
     const Settings* settings;  ///< made by merge()
     ngx_array_t* tags;         ///< edge_cache_tag: ngx_http_complex_value_t; empty = off
     ngx_array_t* tag_headers;  ///< edge_cache_tag_header: ngx_str_t; empty = off
@@ -86,6 +89,7 @@ char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf);
 char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf);
 char* set_purge(ngx_conf_t* cf, LocConf& conf);

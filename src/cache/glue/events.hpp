@@ -24,6 +24,7 @@ enum class Count : std::uint8_t {
     not_modified,     ///< 304 to a client, judged by us
     partial,          ///< 206 out of the zone
     gateway_timeout,  ///< only-if-cached
+    collapsed,        ///< answered with what another request was asking for
     purged_tags,      ///< named to be purged
     purged_urls,
     purged_prefixes,
