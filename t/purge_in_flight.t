@@ -87,6 +87,35 @@ for (['the body', ''], ['the body of a variant', "Vary: X-Kind\r\n"]) {
     is(body($target, 'new'), 'new asked', "in the middle of $name: not kept");
 }
 
+# Who asks after the purge does not share the answer of one who asked before it.
+for (['a purge', sub { purge($_[0]) }], ['a write', sub { write_to($_[0]) }]) {
+    my ($name, $overtake) = @$_;
+    my $target = '/in/' . ++$n;
+    my $first = begin($target);
+    my $asked = $origin->asked;
+    $overtake->($target);
+    my $second = begin($target);
+    ok($origin->idle, "$name: who comes after it waits for the answer to see");
+    $origin->answer($asked, 'old', @fresh);
+    my $again = $origin->asked;
+    $origin->answer($again, 'new', @fresh);
+    is(end($first)->{content} . ' ' . end($second)->{content}, 'old new', "$name: and asks for another");
+    is(body($target, 'newer'), 'new', "$name: which is stored");
+
+    $target = '/in/' . ++$n;
+    $first = begin($target);
+    $asked = $origin->asked;
+    syswrite $asked->{socket}, "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 6\r\n\r\nold";
+    my $active = sub { decode_json($nginx->request($edge, 'GET', '/status')->{content})->{cache}{fills}{active} };
+    select undef, undef, undef, 0.05 until $active->();
+    $overtake->($target);
+    is(body($target, 'new'), 'new asked', "$name in the middle of the body: who comes after it asks");
+    syswrite $asked->{socket}, 'old';
+    close $asked->{socket};
+    is(end($first)->{content}, 'oldold', "$name in the middle of the body: who came before has all of it");
+    is(body($target, 'newer'), 'new', "$name in the middle of the body: the new one stays");
+}
+
 sub renew {
     my ($target, $overtake) = @_;
     my $client = begin($target, 'Cache-Control' => 'no-cache');

@@ -180,8 +180,7 @@ void finish_fill(Request& q)
         observer.not_stored(NotStored::incomplete);
         return;
     }
-    q.object = q.fill.finish();
-    check_arrival(q);
+    arrive(q);
     end_flight(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);

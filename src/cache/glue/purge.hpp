@@ -34,8 +34,9 @@ void purge_groups(Request& q);
 bool is_purged(Request& q, const Pin& object, const Stored& stored);
 /// The lifetime of the object found, as soft purges left it.
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept;
-/// After a fill: takes the object back when a purge or a write overtook it.
-void check_arrival(Request& q);
+/// The body of `q.fill` is complete: makes it `q.object`, which can be found, unless a purge or a write
+/// overtook it.
+void arrive(Request& q);
 
 // purge_handler.cpp
 /// Answers a request that purges. NGX_DECLINED: it is none.

@@ -19,10 +19,27 @@ Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept
     return q.stale_since < 0 ? lifetime : expired_since(lifetime, q.stale_since);
 }
 
-void check_arrival(Request& q)
+namespace {
+
+bool was_overtaken(const Request& q, const Pin& object)
 {
-    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
-    if (!stored || !q.conf->zone->purges.dead_on_arrival(stored->purgeable())) return;
+    const auto stored = object ? Stored::parse(object.meta()) : std::nullopt;
+    return stored && q.conf->zone->purges.dead_on_arrival(stored->purgeable());
+}
+
+}
+
+void arrive(Request& q)
+{
+    // Before it can be found: it must not take the place of a newer one.
+    if (was_overtaken(q, q.fill.hold())) {
+        q.object = q.fill.withdraw();
+        observer.counted(Count::dead_on_arrival, 1);
+        return;
+    }
+    q.object = q.fill.finish();
+    // And after: a write that came in between has not found it.
+    if (!was_overtaken(q, q.object)) return;
     q.zone->remove(q.object);
     observer.counted(Count::dead_on_arrival, 1);
 }
