@@ -76,6 +76,11 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_cache_min_uses>),
     ngx::directive("edge_cache_shadow"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    cache_setter<cache::set_cache_shadow>),
+    ngx::directive("edge_cache_tag"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_tag>),
+    ngx::directive("edge_cache_tag_header"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_tag_header>),
+    ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

@@ -296,6 +296,10 @@ char* set_no_cache(ngx_conf_t* cf, LocConf& conf)
 {
     return add_predicates(cf, conf.no_store);
 }
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf)
+{
+    return add_predicates(cf, conf.tags);
+}
 
 char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf)
 {
@@ -471,7 +475,7 @@ void init_loc_conf(LocConf& conf) noexcept
 
 namespace {
 
-const Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
+Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
 {
     auto& settings = ngx::make<Settings>(cf->pool);
     PolicyConfig& policy = settings.policy;
@@ -548,8 +552,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         conf.min_uses = parent.min_uses == NGX_CONF_UNSET ? 1 : parent.min_uses;
     if (conf.shadow == NGX_CONF_UNSET) conf.shadow = parent.shadow == NGX_CONF_UNSET ? 0 : parent.shadow;
     if (conf.zone != nullptr && conf.min_uses > 1 && !add_use_counts(cf, *conf.zone)) return error();
-    conf.settings = build_settings(cf, conf);
-    return NGX_CONF_OK;
+    Settings* settings = build_settings(cf, conf);
+    conf.settings = settings;
+    return merge_purge(cf, zones, parent, conf, *settings) ? NGX_CONF_OK : error();
 }
 
 }

@@ -2,6 +2,7 @@
 #include <new>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
 #include "nginx/detached.hpp"
@@ -89,7 +90,8 @@ Pin find_object(Request& q)
     if (!pin) return {};
     auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
-    if (stored->head().kind == StoredKind::response) return pin;
+    if (stored->head().kind == StoredKind::response)
+        return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 
     q.forward = Forward::vary_miss;
     std::vector<std::string> names;
@@ -101,7 +103,7 @@ Pin find_object(Request& q)
     stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
-    return pin;
+    return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 }
 
 bool has_validator(const Stored& stored) noexcept
@@ -116,6 +118,7 @@ ngx_int_t forward(Request& q)
     ngx_http_request_t& r = q.r;
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
+    q.purge_sequence = q.conf->zone->purges.sequence();
     if (q.object) {
         const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
@@ -146,7 +149,7 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
-    add_cache_status(q, false, std::nullopt, time_to_live(stored.head().lifetime, ngx_time()));
+    add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
     return NGX_DONE;
@@ -201,7 +204,7 @@ ngx_int_t look_up(Request& q)
         q.status = Status::miss;
         return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);
     }
-    const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
+    const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {
         case Reuse::fresh:
             if (refresh_is_due(q, stored->head().lifetime, verdict.ttl)) static_cast<void>(start_refresh(q));
@@ -264,6 +267,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         earlier->step = Request::Step::passing;
         earlier->object = {};
     }
+    if (const ngx_int_t rc = on_purge(r, conf); rc != NGX_DECLINED) return rc;
     if (zone == nullptr) return NGX_DECLINED;
 
     Request& q = ngx::make<Request>(r.pool, r);
