@@ -2,7 +2,7 @@
 # docker/Dockerfile, unchanged: it builds, runs as it says without being root, and is an edge. No daemon is needed: the
 # base is made by mmdebstrap from this machine's own Debian, buildah builds and runs.
 #
-# Layers stay in XDG_CACHE_HOME/nginx-edge/images for the next run (about 2 GB; made anew when older than 30 days).
+# Layers stay in XDG_CACHE_HOME/nginx-edge/images for the next run (about 1 GB; made anew when older than 30 days).
 # timeout: 900
 . "$(dirname "$0")/lib/e2e.sh"
 # shellcheck source=scripts/lib.sh
