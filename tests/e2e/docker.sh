@@ -2,7 +2,7 @@
 # docker/Dockerfile, unchanged: it builds, runs as it says without being root, and is an edge. No daemon is needed: the
 # base is made by mmdebstrap from this machine's own Debian, buildah builds and runs.
 #
-# Layers stay in XDG_CACHE_HOME/nginx-edge/images for the next run (about 2 GB; made anew when older than 30 days).
+# Layers stay in XDG_CACHE_HOME/nginx-edge/images for the next run (about 1 GB; made anew when older than 30 days).
 # timeout: 900
 . "$(dirname "$0")/lib/e2e.sh"
 # shellcheck source=scripts/lib.sh
@@ -123,6 +123,13 @@ run_in() {
     buildah run --isolation chroot --env PORT="$edge" "${options[@]}" "$name" "$@"
 }
 without_upstream() { ! run_in "$1" -- entrypoint >"$EDGE_DIR/without.log" 2>&1 && grep -q "give the app as http://host:port" "$EDGE_DIR/without.log"; }
+with_tls() {
+    local conf
+    conf=$(run_in "$1" --env UPSTREAM=https://127.0.0.1:1/ --env ZONE_SIZE=4m -- bash -c 'timeout 2 entrypoint >/dev/null 2>&1; cat /tmp/edge.conf')
+    # shellcheck disable=SC2016  # nginx's variable
+    grep -q 'proxy_ssl_server_name on; proxy_set_header Host $proxy_host;' <<<"$conf" &&
+        grep -q 'proxy_pass https://127.0.0.1:1;' <<<"$conf" && grep -q 'edge_zone main size=4m;' <<<"$conf"
+}
 healthy() { run_in "$1" -- healthcheck; }
 
 start_nginx origin <<CONF
@@ -170,6 +177,7 @@ not() { ! "$@"; }
 container
 own=$made
 check 'without UPSTREAM it says what to do' without_upstream "$own"
+check 'before an app behind TLS it asks for it by its name' with_tls "$own"
 check 'nothing that builds is in it' run_in "$own" -- bash -c '! command -v g++ cc make && ! test -e /usr/share/nginx/src'
 check 'its health check fails while nothing runs' not healthy "$own"
 is_an_edge "$own"
