@@ -69,7 +69,7 @@ Evictor::Visit Evictor::visit(Queue queue, bool force) noexcept
         status.frequency = queue == Queue::small ? 0 : status.frequency - 1;
         status.queue = Queue::main;
         if (queue == Queue::main) {
-            entry.state.store(status.word(), kRelaxed);
+            entry.state.store(status.word(), std::memory_order_release);
         } else {
             Ledger::Lock lock{ledger_};
             ledger_.set_status(entry, status);
@@ -119,7 +119,7 @@ bool Evictor::free_entry(LockedShard& shard) noexcept
 {
     for (const Queue queue : {pressed(), other(pressed())}) {
         std::uint32_t id = shard.oldest(queue);
-        for (std::uint32_t i = 0; id != kNoEntry && i < kMovesPerVictim; ++i) {
+        for (std::uint32_t i = 0; id != kNoEntry && i < area_.geometry().entries_per_shard; ++i) {
             if (!any_pins(area_, area_.entry(id))) {
                 evict(shard, id);
                 return true;

@@ -73,6 +73,8 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::shadow_different;
         case cache::Count::shadow_miss:
             return Counter::shadow_miss;
+        case cache::Count::collapsed:
+            return Counter::collapsed;
         case cache::Count::gateway_timeout:
             break;
     }

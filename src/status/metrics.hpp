@@ -41,6 +41,8 @@ namespace edge::status {
            "Stale responses sent because the origin failed.") \
     FAMILY(cache_shadow, counter, "edge_cache_shadow_total", "result", "cache.shadow", \
            "Requests under edge_cache_shadow, by what the cache would have sent against the origin's answer.") \
+    FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
+           "Requests answered with what another request was asking the origin for.") \
     FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
            "Answers the cache made itself with these status codes.")
 
@@ -93,6 +95,7 @@ namespace edge::status {
     COUNTER(shadow_same, cache_shadow, "same", "same") \
     COUNTER(shadow_different, cache_shadow, "different", "different") \
     COUNTER(shadow_miss, cache_shadow, "miss", "miss") \
+    COUNTER(collapsed, cache_collapsed, "", "") \
     COUNTER(answers_partial, cache_answers, "206", "partial") \
     COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
     COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")

@@ -63,7 +63,7 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                            "pass"},
 ///                "forwards": {"uri_miss", "vary_miss", "stale", …}, "not_stored": {"method", …},
 ///                "bytes": {"served", "stored"}, "fills": {"started", "finished", "aborted", "active"},
-///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations", "stale_if_error",
+///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations", "stale_if_error", "collapsed",
 ///                "shadow": {"same", "different", "miss"},
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "latency": {"hit", "origin": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}},

@@ -35,6 +35,9 @@ struct LocConf {
     time_t if_error;
     ngx_int_t min_uses;        ///< edge_cache_min_uses
     ngx_flag_t shadow;         ///< edge_cache_shadow
+    ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
+    ngx_flag_t collapse;       ///< edge_cache_collapse
+    ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
     const Settings* settings;  ///< made by merge()
 };
 
@@ -90,6 +93,7 @@ char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

@@ -27,6 +27,7 @@ enum class Count : std::uint8_t {
     shadow_same,      ///< edge_cache_shadow: the stored answer would have been the origin's
     shadow_different,
     shadow_miss,  ///< nothing would have been sent from the zone
+    collapsed,    ///< answered with what another request was asking for
 };
 
 /// What the cache tells whoever counts. Called from the request path: must be quick and must not throw.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -11,6 +12,10 @@
 namespace edge::cache {
 
 namespace {
+
+// A control character that no URI and no header value contains sets the parts apart.
+constexpr char kPartMark = '\1';
+constexpr std::string_view kVariantMark = "\1vary\1";
 
 std::string_view scheme(ngx_http_request_t& r) noexcept
 {
@@ -82,6 +87,24 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     return key;
 }
 
+ngx_str_t printable_key(Request& q)
+{
+    static constexpr std::string_view kDigits = "0123456789ABCDEF";
+    const std::string_view text = ngx::view(q.key);
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (std::none_of(text.begin(), text.end(), control)) return q.key;
+    std::string escaped;
+    for (const char c : text) {
+        if (control(c)) {
+            const auto byte = static_cast<unsigned char>(c);
+            escaped.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+        } else {
+            escaped += c;
+        }
+    }
+    return ngx::copy(q.r.pool, escaped);
+}
+
 std::vector<http::Field> client_fields(Request& q)
 {
     ngx_list_t& lines = q.headers_swapped ? q.client_headers : q.r.headers_in.headers;
@@ -95,13 +118,40 @@ std::vector<http::Field> client_fields(Request& q)
 
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number)
 {
-    // A control character that no URI and no header value contains sets the parts apart.
     std::string text{ngx::view(q.key)};
-    text.append("\1vary\1").append(std::to_string(number)).append("\1");
+    text.append(kVariantMark).append(std::to_string(number)).append(1, kPartMark);
     text += http::secondary_key(names, client_fields(q));
     const ngx_str_t key = ngx::copy(q.r.pool, text);
     if (key.data == nullptr) throw std::bad_alloc{};
     return key;
+}
+
+std::vector<std::string> selecting_fields(const Request& q, http::Fields answer)
+{
+    std::vector<std::string> names;
+    if (!q.conf->settings->policy.ignore.vary) names = http::parse_vary(answer).names;
+    if (q.conf->vary != nullptr) {
+        const auto* extra = static_cast<const ngx_str_t*>(q.conf->vary->elts);
+        for (ngx_uint_t i = 0; i < q.conf->vary->nelts; ++i) names.emplace_back(ngx::view(extra[i]));
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+}
+
+bool selects(Request& q, const Stored& stored)
+{
+    if (stored.head().kind != StoredKind::response) return false;
+    const std::string_view key = stored.key();
+    const auto names = selecting_fields(q, stored.fields());
+    if (names.empty()) return key == ngx::view(q.key);
+    // The number of the vary record is all that may differ: this request may not have seen the record.
+    const std::size_t at = q.key.len + kVariantMark.size();
+    const std::size_t end = key.find(kPartMark, at);
+    if (!key.starts_with(ngx::view(q.key)) || key.substr(q.key.len, kVariantMark.size()) != kVariantMark)
+        return false;
+    return end != std::string_view::npos &&
+           key.substr(end + 1) == http::secondary_key(names, client_fields(q));
 }
 
 }
