@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -44,24 +43,9 @@ ngx_str_t status(cache::Request& q)
     return ngx::str(cache::status_name(q.status));
 }
 
-/// Control characters, which a key made from $uri can hold, must not reach a header line or a log as they
-/// are.
 ngx_str_t key(cache::Request& q)
 {
-    static constexpr std::string_view kDigits = "0123456789ABCDEF";
-    const std::string_view text = ngx::view(q.key);
-    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    if (std::none_of(text.begin(), text.end(), control)) return q.key;
-    std::string escaped;
-    for (const char c : text) {
-        if (control(c)) {
-            const auto byte = static_cast<unsigned char>(c);
-            escaped.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
-        } else {
-            escaped += c;
-        }
-    }
-    return ngx::copy(q.r.pool, escaped);
+    return cache::printable_key(q);
 }
 
 ngx_str_t age(cache::Request& q)

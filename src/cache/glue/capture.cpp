@@ -179,7 +179,9 @@ void on_answer(Request& q)
     const bool for_others = q.step == Step::filling || q.step == Step::capturing;
     if (q.flight && !for_others) {
         const auto status = q.r.upstream != nullptr ? q.r.upstream->headers_in.status_n : 0;
-        refuse_followers(q, status == 0 || status >= NGX_HTTP_INTERNAL_SERVER_ERROR || !is_the_origins(q));
+        // That a key is asked for too seldom is no lasting judgement on it.
+        refuse_followers(q, status == 0 || status >= NGX_HTTP_INTERNAL_SERVER_ERROR || !is_the_origins(q) ||
+                                q.reason == NotStored::uses);
     }
 }
 

@@ -88,6 +88,24 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     return key;
 }
 
+ngx_str_t printable_key(Request& q)
+{
+    static constexpr std::string_view kDigits = "0123456789ABCDEF";
+    const std::string_view text = ngx::view(q.key);
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (std::none_of(text.begin(), text.end(), control)) return q.key;
+    std::string escaped;
+    for (const char c : text) {
+        if (control(c)) {
+            const auto byte = static_cast<unsigned char>(c);
+            escaped.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+        } else {
+            escaped += c;
+        }
+    }
+    return ngx::copy(q.r.pool, escaped);
+}
+
 std::vector<http::Field> client_fields(Request& q)
 {
     ngx_list_t& lines = q.headers_swapped ? q.client_headers : q.r.headers_in.headers;

@@ -102,6 +102,8 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf);
 /// The request's URI as RFC 9111 compares it: scheme "://" authority path-and-query, lower-case host, no
 /// default port.
 std::string effective_uri(ngx_http_request_t& r);
+/// The key for header lines and logs: control characters, which one made from $uri can hold, percent-encoded.
+ngx_str_t printable_key(Request& q);
 /// A URI, or its path and query, as the default key holds it: its query as edge_cache_args says.
 std::string key_target(const LocConf& conf, std::string_view uri);
 /// The client's header lines, for Vary.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "cache/glue/request.hpp"
@@ -21,10 +22,11 @@ void say_difference(Request& q, Difference difference)
     }
     last = ngx_time();
     const std::string_view what = difference_name(difference);
+    const ngx_str_t key = printable_key(q);
     ngx_log_error(NGX_LOG_WARN, q.r.connection->log, 0,
                   "edge: shadow: what is stored under \"%V\" is not what the origin says, the %*s differs "
                   "(%ui more since the last such line)",
-                  &q.key, what.size(), what.data(), unsaid);
+                  &key, what.size(), what.data(), unsaid);
     unsaid = 0;
 }
 
@@ -59,6 +61,8 @@ bool would_be_served(Request& q, const Stored& stored)
     q.forward = verdict.forward == Forward::none ? Forward::stale : verdict.forward;
     switch (verdict.reuse) {
         case Reuse::fresh:
+            if (refresh_is_due(q, stored.head().lifetime, verdict.ttl)) static_cast<void>(start_refresh(q));
+            return true;
         case Reuse::stale_allowed:
             return true;
         case Reuse::stale_while_revalidate:
@@ -74,9 +78,8 @@ Difference compare_without_body(Request& q, const Stored& stored, std::uint16_t 
 {
     ngx_http_request_t& r = q.r;
     if (status == NGX_HTTP_NOT_MODIFIED) {  // to the client's own conditions
-        const auto modified = stored.value(FieldKind::last_modified);
-        const bool has_it =
-            client_has(q, stored.value(FieldKind::etag), modified, stored.value(FieldKind::date));
+        const bool has_it = client_has(q, stored.value(FieldKind::etag),
+                                       stored.value(FieldKind::last_modified), stored.value(FieldKind::date));
         return has_it ? Difference::none : Difference::status;
     }
     const auto fields = stored.fields();
