@@ -78,9 +78,14 @@ public:
     void see(const Pair& pair, std::uint64_t tag) noexcept
     {
         for (const Bucket* bucket : pair.bucket) {
+            unsigned same = 0;  // without branches: hardly ever is there one
             for (std::uint32_t i = 0; i < kWays; ++i) {
-                if (bucket->tag[i].load(kAcquire) == tag)
-                    see(bucket->hard[i], bucket->soft[i], bucket->since[i]);
+                same |= static_cast<unsigned>(bucket->tag[i].load(kRelaxed) == tag) << i;
+            }
+            if (same == 0) continue;
+            std::atomic_thread_fence(kAcquire);
+            for (std::uint32_t i = 0; i < kWays; ++i) {
+                if ((same >> i & 1) != 0) see(bucket->hard[i], bucket->soft[i], bucket->since[i]);
             }
         }
     }
@@ -99,13 +104,19 @@ std::uint64_t hash_prefix(const Header& header, std::string_view text) noexcept
 
 void see_prefixes(Judge& judge, const Header& header, std::string_view url) noexcept
 {
+    std::uint64_t hashed = 0;  // how much of the URL
+    std::uint64_t hash = 0;
     for (const Prefix& prefix : header.prefixes) {
         Judge one = judge;
         one.see(prefix.hard, prefix.soft, prefix.since);
         if (one.verdict().life == judge.verdict().life) continue;
         const std::uint64_t length = prefix.length.load(kAcquire);
         if (length > url.size()) continue;
-        if (prefix.hash.load(kAcquire) == hash_prefix(header, url.substr(0, length))) judge = one;
+        if (length != hashed && length != 0) {
+            hash = hash_prefix(header, url.substr(0, length));
+            hashed = length;
+        }
+        if (prefix.hash.load(kAcquire) == hash) judge = one;
     }
 }
 
@@ -322,9 +333,13 @@ Judgement PurgeTable::judge(const Purgeable& object) const noexcept
     if (object.sequence < hot.newest_write.load(kAcquire))
         judge.see(write_pair(memory_, object.key), object.key);
     if (object.sequence < hot.newest.load(kAcquire)) {
+        for (const std::uint64_t tag : object.tags) {
+            for (const Bucket* bucket : tag_pair(memory_, tag).bucket) __builtin_prefetch(bucket);
+        }
         for (const std::uint64_t tag : object.tags) judge.see(tag_pair(memory_, tag), tag);
         if (object.sequence < hot.newest_prefix.load(kAcquire)) see_prefixes(judge, header, object.url);
         // After the tags: one that was just forgotten is in the floors by now.
+        std::atomic_thread_fence(kAcquire);
         judge.see(hot.floor, hot.soft_floor, hot.soft_since);
     }
     return judge.verdict();
