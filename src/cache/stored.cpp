@@ -133,6 +133,13 @@ std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
     return stored;
 }
 
+std::string_view Stored::key() const noexcept
+{
+    const auto offset =
+        static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
+    return text(offset, head().key_size);
+}
+
 std::optional<std::string_view> Stored::value(FieldKind kind) const noexcept
 {
     for (std::size_t i = 0; i < size(); ++i) {

@@ -87,12 +87,7 @@ public:
     static std::optional<Stored> from_zone(std::span<const std::byte> block) noexcept;
 
     const StoredHead& head() const noexcept { return *reinterpret_cast<const StoredHead*>(block_.data()); }
-    std::string_view key() const noexcept
-    {
-        const auto offset =
-            static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
-        return text(offset, head().key_size);
-    }
+    std::string_view key() const noexcept;
     std::size_t size() const noexcept { return head().field_count; }
     FieldKind kind(std::size_t i) const noexcept { return table()[i].kind; }
     http::Field field(std::size_t i) const noexcept

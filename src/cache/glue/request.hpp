@@ -85,8 +85,8 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf);
 /// The request's URI as RFC 9111 compares it: scheme "://" authority path-and-query, lower-case host, no
 /// default port.
 std::string effective_uri(ngx_http_request_t& r);
-/// The client's header lines, for Vary.
-std::vector<http::Field> client_fields(Request& q);
+/// The client's header lines, for Vary; in the request's pool.
+http::Fields client_fields(Request& q);
 /// The key text of the variant that `names` select for this request.
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number);
 
@@ -133,7 +133,7 @@ bool renew_stored(Request& q, bool not_modified);
 /// The answer to an unsafe request: its target, Location and Content-Location are no longer valid.
 void invalidate(Request& q);
 /// The origin's header lines as it sent them.
-std::vector<http::Field> origin_fields(ngx_http_request_t& r);
+http::Fields origin_fields(ngx_http_request_t& r);
 
 // capture.cpp
 /// Puts the two filters on top of the chain, where they see what the content handler made.
