@@ -13,7 +13,9 @@ namespace {
 bool is_sf_token(std::string_view text)
 {
     if (text.empty() || (!is_alpha(text.front()) && text.front() != '*')) return false;
-    return std::all_of(text.begin(), text.end(), [](char c) { return is_tchar(c) || c == ':' || c == '/'; });
+    for (const char c : text)
+        if (!is_tchar(c) && c != ':' && c != '/') return false;
+    return true;
 }
 
 class Writer {
