@@ -425,7 +425,9 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
                 if (q->compared) shadow_body(*q, in);
                 break;
         }
-        return next_body(r, in);
+        const ngx_int_t rc = next_body(r, in);
+        keep_rate(*q);  // what is stored no longer still goes the way it began
+        return rc;
     });
 }
 

@@ -28,11 +28,7 @@ public:
     {
         if (core_writes_ != nullptr) return;
         core_writes_ = r_.write_event_handler;
-        r_.write_event_handler = [](ngx_http_request_t* r) noexcept {
-            if (Request* q = Request::find(*r); q != nullptr && q->client_side != nullptr) {
-                q->client_side->writable(*q);
-            }
-        };
+        r_.write_event_handler = on_writable;
         r_.read_event_handler = ngx_http_block_reading;
         // The core takes the limit away where it sends without buffers.
         r_.limit_rate = rate_;
@@ -43,7 +39,7 @@ public:
     void keep_rate() noexcept
     {
         ngx_event_t* event = r_.connection->write;
-        if (!event->delayed || hooks_.timer.timer_set) return;
+        if (!event->delayed || hooks_.timer.timer_set || r_.write_event_handler != on_writable) return;
         const auto left = static_cast<ngx_msec_int_t>(event->timer.key - ngx_current_msec);
         ngx_add_timer(&hooks_.timer, event->timer_set && left > 0 ? static_cast<ngx_msec_t>(left) : 1);
     }
@@ -58,6 +54,11 @@ private:
         ClientSide* owner;
     };
 
+    static void on_writable(ngx_http_request_t* r) noexcept
+    {
+        Request* q = Request::find(*r);
+        if (q != nullptr && q->client_side != nullptr) q->client_side->writable(*q);
+    }
     void writable(Request& q) noexcept
     {
         ngx_event_t* event = r_.connection->write;
