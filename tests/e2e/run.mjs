@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import WebSocket from 'ws';
 import { assert, equal, port, request, startOrigin, test as bareTest, until } from './lib/e2e.mjs';
 import { alive, processTree } from './lib/processes.mjs';
 
@@ -106,6 +107,10 @@ async function demoIsAsPrinted(run) {
         const answer = await request(edge, new URL(page).pathname);
         assert(answer.status === 200 && answer.headers['content-type'].startsWith('text/html'), `${page}: ${answer.status}`);
     }
+    const socket = new WebSocket(`ws://127.0.0.1:${edge}/feed`);
+    const message = await new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject));
+    assert(JSON.parse(message).type, `a message of the feed: ${message}`);
+    socket.terminate();
     const status = JSON.parse((await request(edge, new URL(/http:\S+edge_status/.exec(run.out)[0]).pathname)).body);
     assert(status.cache.requests.hit >= 6, `${status.cache.requests.hit} hits are counted`);
 }
