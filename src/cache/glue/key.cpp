@@ -82,7 +82,7 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     u_char* at = key.data;
     for (const std::string_view part :
          {name, std::string_view{" "}, proto, std::string_view{"://"}, host, port, uri}) {
-        at = ngx_cpymem(at, part.data(), part.size());
+        if (!part.empty()) at = ngx_cpymem(at, part.data(), part.size());
     }
     return key;
 }
