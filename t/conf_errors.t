@@ -167,6 +167,25 @@ my @refused = (
     ['location', 'edge_cache_stale if_error=1h if_error=2h;', qr/edge_cache_stale: if_error= is given twice/],
     ['location', 'edge_cache_stale off; edge_cache_stale if_error=1h;', $twice],
 
+    ['location', 'edge_cache_tag;', $syntax],
+    ['location', 'edge_cache_tag a; edge_cache_tag off;', $twice],
+    ['location', 'edge_cache_tag off; edge_cache_tag a;', $twice],
+    ['if', 'edge_cache_tag a;', $place],
+
+    ['location', 'edge_cache_tag_header;', $syntax],
+    ['location', 'edge_cache_tag_header "Surrogate Key";', qr/edge_cache_tag_header: "Surrogate Key" is not a header field's name, expected as in Surrogate-Key/],
+    ['location', 'edge_cache_tag_header "";', qr/edge_cache_tag_header: "" is not a header field's name, expected as in Surrogate-Key/],
+    ['location', 'edge_cache_tag_header etag;', qr/edge_cache_tag_header: "etag" has another meaning and would be hidden from clients, expected a field for tags only, as Cache-Tag or Surrogate-Key/],
+    ['location', 'edge_cache_tag_header Cache-Groups;', qr/edge_cache_tag_header: "Cache-Groups" has another meaning/],
+    ['location', 'edge_cache_tag_header Cache-Tag; edge_cache_tag_header Surrogate-Key;', $twice],
+
+    ['location', 'edge_purge elsewhere;', qr/edge_purge: unknown zone "elsewhere", expected the name of an edge_zone;/],
+    ['location', 'edge_purge main Main;', qr/edge_purge: unknown zone "Main", expected the name of an edge_zone;/],
+    ['location', 'edge_purge; edge_purge main;', $twice],
+    ['server', 'edge_purge;', $place],
+    ['http+zone', 'edge_purge;', $place],
+    ['if', 'edge_purge;', $place],
+
     ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus/],
     ['location', 'edge_status json prometheus;', $syntax],
     ['location', 'edge_status; edge_status prometheus;', $twice],
@@ -189,11 +208,19 @@ for my $row (@refused) {
 }
 
 # nginx itself finds these, when all is read, and says no line.
-for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache)) {
+for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache edge_cache_tag)) {
     $nginx->write($nginx->conf(http_of('location', "$directive \$no_such_variable;")));
     my ($accepted, $output) = $nginx->check;
     ok(!$accepted && $output =~ /\[emerg\] unknown "no_such_variable" variable/, "$directive with an unknown variable is refused")
         or diag($output);
+}
+
+{
+    my $text = $nginx->conf("    server {\n        listen 127.0.0.1:1;\n        location / { edge_purge; }\n    }");
+    my $file = $nginx->write($text);
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_purge: there is nothing to purge, define a zone at http level with: edge_zone main size=256m; in \Q$file\E:\d+$/m,
+        'edge_purge without any zone is refused') or diag($output);
 }
 
 # An included file is named, and not the one that includes it.
@@ -244,6 +271,13 @@ my @accepted = (
     ['location', 'edge_cache_stale while_revalidate=30s if_error=1h;'],
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
+    ['location', 'edge_cache_tag "a b" $host; edge_cache_tag c;'],
+    ['location', 'edge_cache_tag off;'],
+    ['location', 'edge_cache_tag_header Cache-Tag Surrogate-Key xkey;'],
+    ['location', 'edge_cache_tag_header off;'],
+    ['location', 'edge_purge;'],
+    ['location', 'edge_purge main;'],
+    ['bare location', 'edge_purge;'],
     ['location', 'edge_status;'],
     ['location', 'edge_status prometheus;'],
 );

@@ -6,6 +6,16 @@ local at = 0
 
 function init(args)
     local path, keys = args[1], tonumber(args[2] or "0")
+    -- What a browser sends with a fetch().
+    wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " ..
+        "Chrome/126.0.0.0 Safari/537.36"
+    wrk.headers["Accept"] = "application/json, text/plain, */*"
+    wrk.headers["Accept-Encoding"] = "gzip, deflate, br, zstd"
+    wrk.headers["Accept-Language"] = "en-GB,en;q=0.9,de;q=0.8"
+    wrk.headers["Referer"] = "http://127.0.0.1/app/"
+    wrk.headers["Sec-Fetch-Site"] = "same-origin"
+    wrk.headers["Sec-Fetch-Mode"] = "cors"
+    wrk.headers["Sec-Fetch-Dest"] = "empty"
     if keys == 0 then
         requests[1] = wrk.format("GET", path)
     else

@@ -139,6 +139,7 @@ enum class NotStored : std::uint8_t {
     no_room,       ///< decided by the store
     uses,          ///< decided by the store: the key is not asked for often enough yet
     incomplete,    ///< the body was cut short, or its end cannot be told (RFC 9111 section 3.3)
+    tags,          ///< it has more than can be kept to purge it by
     other,
 };
 

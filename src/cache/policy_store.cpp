@@ -347,6 +347,8 @@ std::string_view reason_name(NotStored reason) noexcept
             return "uses";
         case NotStored::incomplete:
             return "incomplete";
+        case NotStored::tags:
+            return "tags";
         case NotStored::other:
             break;
     }

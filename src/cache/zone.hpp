@@ -126,6 +126,9 @@ public:
     /// The object becomes findable under its key in place of an earlier one, and is pinned for the caller.
     /// Leaves *this empty. An empty Pin: set_meta never succeeded, nothing was published.
     Pin finish() noexcept;
+    /// The body is complete, for those who follow it, but the object is never found, and what is found under
+    /// its key stays. Pinned for the caller; leaves *this empty. An empty Pin: as with finish().
+    Pin withdraw() noexcept;
     /// A hold on the bytes written so far that outlives this fill, for buffers already handed to a client.
     /// Empty when the process has no slot.
     Pin hold() const noexcept;

@@ -256,6 +256,25 @@ Pin Fill::finish() noexcept
     return pin;
 }
 
+Pin Fill::withdraw() noexcept
+{
+    Fill self{std::move(*this)};
+    if (self.zone_ == nullptr || self.over_) return {};
+    Zone::View& view = *self.zone_->view_;
+    Entry& entry = view.area.entry(self.entry_);
+    if (entry.meta.load(kRelaxed) == 0) return {};
+    Pin pin = self.hold();
+    if (!pin) return pin;
+    LockedShard shard = view.lock_shard_of(self.entry_);
+    {
+        Ledger::Lock lock{view.ledger};
+        view.ledger.set_status(entry, {State::dead, Queue::small, 0, 0, true});
+    }
+    --view.fills;
+    self.zone_ = nullptr;
+    return pin;
+}
+
 Pin Fill::hold() const noexcept
 {
     Pin pin;

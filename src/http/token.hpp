@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -22,11 +23,18 @@ constexpr bool is_space(char c) noexcept
     return c == ' ' || c == '\t';
 }
 
+inline constexpr auto kTokenCharacters = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 0; c < table.size(); ++c)
+        table[c] = is_alpha(static_cast<char>(c)) || is_digit(static_cast<char>(c));
+    for (const char c : std::string_view{"!#$%&'*+-.^_`|~"}) table[static_cast<unsigned char>(c)] = true;
+    return table;
+}();
+
 /// tchar (5.6.2).
 constexpr bool is_tchar(char c) noexcept
 {
-    return is_alpha(c) || is_digit(c) ||
-           (c != '\0' && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos);
+    return kTokenCharacters[static_cast<unsigned char>(c)];
 }
 
 constexpr bool is_token(std::string_view text) noexcept
@@ -46,7 +54,7 @@ constexpr bool equal_fold(std::string_view a, std::string_view b) noexcept
 {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i)
-        if (to_lower(a[i]) != to_lower(b[i])) return false;
+        if (a[i] != b[i] && to_lower(a[i]) != to_lower(b[i])) return false;
     return true;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <new>
 #include <string_view>
 
 #include "http/field.hpp"
@@ -18,8 +19,20 @@ void for_each_header(ngx_list_t& list, F&& each)
     }
 }
 
-/// Adds one line. Throws std::bad_alloc. `name` and `value` must live as long as the request.
-ngx_table_elt_t& push_header(ngx_list_t& list, std::string_view name, std::string_view value);
+/// Adds one line. Throws std::bad_alloc. `name` and `value` must live as long as the request. Inline, and
+/// ngx_list_push only asked when the list's last part is full: a hit adds a dozen lines.
+inline ngx_table_elt_t& push_header(ngx_list_t& list, std::string_view name, std::string_view value)
+{
+    ngx_list_part_t& last = *list.last;
+    auto* line = last.nelts < list.nalloc ? static_cast<ngx_table_elt_t*>(last.elts) + last.nelts++
+                                          : static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (line == nullptr) throw std::bad_alloc{};
+    *line = ngx_table_elt_t{};  // `next` exists from 1.23 on
+    line->hash = 1;
+    line->key = str(name);
+    line->value = str(value);
+    return *line;
+}
 
 inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept
 {

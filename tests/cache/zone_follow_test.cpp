@@ -183,6 +183,42 @@ BOOST_FIXTURE_TEST_CASE(a_complete_object_stays_complete_when_its_meta_is_renewe
     BOOST_TEST(std::equal(before.begin(), before.end(), pin.meta().begin(), pin.meta().end()));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_withdrawn_fill_is_complete_for_followers_and_leaves_what_is_found, Following)
+{
+    Fill fill = begin();
+    write(fill, 1000);
+    const Pin pin = reader.join(key, fill.entry());
+    BOOST_TEST(!!store(writer, {.body = 5}));
+    const auto free_before = writer.stats().used_bytes;
+    {
+        const Pin own = fill.withdraw();
+        BOOST_TEST(!!own);
+        BOOST_TEST(!fill);
+        BOOST_CHECK(pin.progress() == Progress::complete);
+        Pin::Reader at;
+        BOOST_TEST(read(own, at) == 1000U);
+        const Pin found = reader.find(key);
+        BOOST_REQUIRE(!!found);
+        BOOST_TEST(found.body_size() == 5U);
+    }
+    Pin::Reader at;
+    BOOST_TEST(read(pin, at) == 1000U);
+    BOOST_TEST(writer.check() == "");
+    BOOST_TEST(writer.stats().used_bytes == free_before);
+    BOOST_TEST(writer.stats().dead_bytes >= 1000U);
+    BOOST_TEST(writer.idle());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_withdrawn_fill_that_nobody_follows_is_freed, Following)
+{
+    const auto before = writer.stats().used_bytes;
+    Fill fill = begin();
+    write(fill, 1000);
+    static_cast<void>(fill.withdraw());
+    BOOST_TEST(!writer.find(key));
+    BOOST_TEST(writer.stats().used_bytes == before);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_dropped_fill_is_broken_and_what_was_written_stays_readable, Following)
 {
     Pin pin;

@@ -62,11 +62,15 @@ public:
     }
 
     pid_t pid() const { return pid_; }
-    /// The exit code; 128 + the signal that ended it.
+    /// The exit code; 128 + the signal that ended it. SIGKILL, if it does not end within five minutes.
     int wait()
     {
         int status = 0;
-        waitpid(std::exchange(pid_, -1), &status, 0);
+        for (int i = 0; waitpid(pid_, &status, WNOHANG) == 0; ++i) {
+            if (i == 600000) ::kill(pid_, SIGKILL);
+            usleep(500);
+        }
+        pid_ = -1;
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
     /// Ended by SIGKILL wherever it is just now; true: that is what ended it.

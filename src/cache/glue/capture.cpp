@@ -5,6 +5,7 @@
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/output.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
@@ -51,13 +52,14 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
 {
     if (!q.object) return false;
     const auto stored = Stored::parse(q.object.meta());
-    if (!stored || !may_serve_on_error(q.facts.control, stored->head().lifetime, origin_status, ngx_time(),
-                                       q.conf->settings->policy)) {
+    if (!stored || is_purged(q, q.object, *stored)) return false;
+    if (!may_serve_on_error(q.facts.control, lifetime_now(q, *stored), origin_status, ngx_time(),
+                            q.conf->settings->policy)) {
         return false;
     }
     replace(q, *stored, Status::stale);
     add_cache_status(q, false, origin_status == 0 ? std::nullopt : std::optional{origin_status},
-                     time_to_live(stored->head().lifetime, ngx_time()));
+                     time_to_live(lifetime_now(q, *stored), ngx_time()));
     observer.counted(Count::served_on_error, 1);
     observer.counted(Count::validation_failed, 1);
     return true;
@@ -130,6 +132,7 @@ void take_any_answer(Request& q)
     ngx_http_request_t& r = q.r;
     restore_headers(q);
     q.answered = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q)) {
         const bool failed = q.origin_failed || origin_failed(r);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
@@ -310,6 +313,7 @@ void take_detached_answer(Request& q)
     restore_headers(q);
     q.answered = true;
     q.discard = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q) || q.step != Step::forwarding) return;
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {

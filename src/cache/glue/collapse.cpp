@@ -135,6 +135,8 @@ public:
         Pin pin = q_.zone->join(body.key, body.entry);
         const auto stored = pin ? Stored::parse(pin.meta()) : std::nullopt;
         if (!stored || !selects(q_, *stored)) return false;
+        // The leader may have asked before a purge or a write that this request came after.
+        if (q_.conf->zone->purges.judge(stored->purgeable()).life != Life::alive) return false;
         const ReuseVerdict verdict =
             may_reuse(q_.facts.control, stored->head().lifetime, ngx_time(), q_.conf->settings->policy);
         if (verdict.reuse != Reuse::fresh) return false;

@@ -296,6 +296,10 @@ char* set_no_cache(ngx_conf_t* cf, LocConf& conf)
 {
     return add_predicates(cf, conf.no_store);
 }
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf)
+{
+    return add_predicates(cf, conf.tags);
+}
 
 char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf)
 {
@@ -397,30 +401,6 @@ char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
-char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf)
-{
-    if (conf.min_uses != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
-    const ngx_str_t& arg = arguments(cf)[0];
-    conf.min_uses = ngx_atoi(arg.data, arg.len);
-    if (conf.min_uses >= 1 && conf.min_uses <= UseCounts::kMost) return NGX_CONF_OK;
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_min_uses: invalid number \"%V\", expected 1 to %ui",
-                       &arg, static_cast<ngx_uint_t>(UseCounts::kMost));
-    return error();
-}
-
-char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf)
-{
-    if (conf.shadow != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
-    const ngx_str_t& arg = arguments(cf)[0];
-    if (ngx::view(arg) != "on" && ngx::view(arg) != "off") {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_shadow: invalid \"%V\", expected on or off",
-                           &arg);
-        return error();
-    }
-    conf.shadow = ngx::view(arg) == "on" ? 1 : 0;
-    return NGX_CONF_OK;
-}
-
 char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.collapse != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
@@ -456,6 +436,30 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
+char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.min_uses != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    conf.min_uses = ngx_atoi(arg.data, arg.len);
+    if (conf.min_uses >= 1 && conf.min_uses <= UseCounts::kMost) return NGX_CONF_OK;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_min_uses: invalid number \"%V\", expected 1 to %ui",
+                       &arg, static_cast<ngx_uint_t>(UseCounts::kMost));
+    return error();
+}
+
+char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.shadow != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    if (ngx::view(arg) != "on" && ngx::view(arg) != "off") {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_shadow: invalid \"%V\", expected on or off",
+                           &arg);
+        return error();
+    }
+    conf.shadow = ngx::view(arg) == "on" ? 1 : 0;
+    return NGX_CONF_OK;
+}
+
 void init_loc_conf(LocConf& conf) noexcept
 {
     conf.collapse = NGX_CONF_UNSET;
@@ -471,7 +475,7 @@ void init_loc_conf(LocConf& conf) noexcept
 
 namespace {
 
-const Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
+Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
 {
     auto& settings = ngx::make<Settings>(cf->pool);
     PolicyConfig& policy = settings.policy;
@@ -538,18 +542,19 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         conf.refresh_ahead = parent.refresh_ahead;
         conf.if_error = said ? parent.if_error : kNoWindow;
     }
-    if (conf.min_uses == NGX_CONF_UNSET)
-        conf.min_uses = parent.min_uses == NGX_CONF_UNSET ? 1 : parent.min_uses;
-    if (conf.shadow == NGX_CONF_UNSET) conf.shadow = parent.shadow == NGX_CONF_UNSET ? 0 : parent.shadow;
-    if (conf.zone != nullptr && conf.min_uses > 1 && !add_use_counts(cf, *conf.zone)) return error();
     if (conf.collapse == NGX_CONF_UNSET) {
         conf.collapse = parent.collapse == NGX_CONF_UNSET ? 1 : parent.collapse;
         conf.collapse_wait = parent.collapse_wait;
     }
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
     if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
-    conf.settings = build_settings(cf, conf);
-    return NGX_CONF_OK;
+    if (conf.min_uses == NGX_CONF_UNSET)
+        conf.min_uses = parent.min_uses == NGX_CONF_UNSET ? 1 : parent.min_uses;
+    if (conf.shadow == NGX_CONF_UNSET) conf.shadow = parent.shadow == NGX_CONF_UNSET ? 0 : parent.shadow;
+    if (conf.zone != nullptr && conf.min_uses > 1 && !add_use_counts(cf, *conf.zone)) return error();
+    Settings* settings = build_settings(cf, conf);
+    conf.settings = settings;
+    return merge_purge(cf, zones, parent, conf, *settings) ? NGX_CONF_OK : error();
 }
 
 }

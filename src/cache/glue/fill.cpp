@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "http/http_date.hpp"
@@ -22,6 +23,15 @@ bool end_is_known(const ngx_http_upstream_t& u) noexcept
     if (u.headers_in.status_n == NGX_HTTP_NO_CONTENT) return true;
     const std::string_view scheme = ngx::view(u.schema);
     return scheme.starts_with("fastcgi") || scheme.starts_with("grpc");
+}
+
+/// nginx takes a FastCGI answer without Content-Length for whole when the connection just closes; only the
+/// records that end it say so.
+bool end_was_seen(const Request& q) noexcept
+{
+    const ngx_http_upstream_t* u = q.r.upstream;
+    if (q.expected_length >= 0 || u == nullptr || !ngx::view(u->schema).starts_with("fastcgi")) return true;
+    return u->buffering ? u->pipe->upstream_done != 0 : u->length == 0;
 }
 
 /// Whoever else reads this answer may see another end than nginx does (RFC 9112 section 6.3).
@@ -163,6 +173,8 @@ NotStored start_fill(Request& q)
     q.expected_length = u.headers_in.content_length_n;
     const auto hint = static_cast<std::uint64_t>(std::max<std::int64_t>(q.expected_length, 0));
     if (hint > q.conf->zone->shape.max_object) return NotStored::too_large;
+    auto tags = collect_tags(q, origin);
+    if (!tags) return NotStored::tags;
     const Visible visible{q, origin};
     const auto block = encode_stored({.kind = StoredKind::response,
                                       .status = static_cast<std::uint16_t>(u.headers_in.status_n),
@@ -170,7 +182,10 @@ NotStored start_fill(Request& q)
                                       .last_modified = parse_last_modified(visible.fields()),
                                       .number = 0,
                                       .key = ngx::view(q.selected_key),
-                                      .fields = visible.fields()});
+                                      .fields = visible.fields(),
+                                      .url = purge_url(r, *q.conf, ngx::view(q.key)),
+                                      .sequence = q.purge_sequence,
+                                      .tags = std::move(*tags)});
     if (block.empty()) return NotStored::too_large;
     q.fill = q.zone->begin(q.selected, hint);
     if (!q.fill || !q.fill.set_meta(block)) {
@@ -187,12 +202,13 @@ void finish_fill(Request& q)
 {
     q.step = Request::Step::finished;
     const std::uint64_t size = q.fill.body_size();
-    if (q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) {
+    if ((q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) ||
+        !end_was_seen(q)) {
         observer.counted(Count::fill_aborted, 1);
         observer.not_stored(NotStored::incomplete);
         return;
     }
-    q.object = q.fill.finish();
+    arrive(q);
     end_flight(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
@@ -227,14 +243,20 @@ bool renew_stored(Request& q, bool not_modified)
         q.stored_ttl = time_to_live(stored->head().lifetime, ngx_time());
         return true;
     }
+    // The answer to a HEAD says nothing of the body: that is as old as it was.
+    const StoredTags tags_before = stored->tags();
+    auto tags = not_modified ? collect_tags(q, origin, &tags_before) : tags_before;
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
                                .lifetime = verdict.lifetime,
                                .last_modified = parse_last_modified(kept),
                                .number = 0,
                                .key = stored->key(),
-                               .fields = kept});
-    if (verdict.store() && !q.renewed.empty()) {
+                               .fields = kept,
+                               .url = stored->url(),
+                               .sequence = not_modified ? q.purge_sequence : stored->head().sequence,
+                               .tags = tags.value_or(tags_before)});
+    if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
         static_cast<void>(q.zone->replace_meta(q.object, q.renewed));
     } else {
@@ -247,9 +269,12 @@ bool renew_stored(Request& q, bool not_modified)
 void invalidate_written(Request& q)
 {
     if (q.written || q.zone == nullptr || q.key.data == nullptr || q.r.upstream == nullptr) return;
-    if (!invalidates(q.facts.method, static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n))) return;
+    const auto status = static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n);
+    if (q.facts.method != Method::unsafe || status == 0) return;
     q.written = true;
-    std::uint64_t removed = q.zone->remove(q.primary) ? 1 : 0;
+    purge_groups(q);
+    if (!invalidates(q.facts.method, status)) return;
+    std::uint64_t removed = purge_written(q, ngx::view(q.key));
     if (q.conf->key == nullptr) {  // another key's text for another URI is not ours to guess
         const std::string base = effective_uri(q.r);
         const std::string_view own = ngx::view(q.key);
@@ -261,7 +286,7 @@ void invalidate_written(Request& q)
                 return;
             }
             if (const auto target = same_origin_target(base, ngx::view(line.value))) {
-                if (q.zone->remove(q.zone->hash(prefix + key_target(*q.conf, *target)))) ++removed;
+                removed += purge_written(q, prefix + key_target(*q.conf, *target));
             }
         });
     }

@@ -4,6 +4,7 @@
 
 #include "cache/glue/request.hpp"
 #include "http/query.hpp"
+#include "http/token.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
@@ -35,7 +36,7 @@ std::string_view port_suffix(ngx_http_request_t& r) noexcept
     const std::size_t colon = host.rfind(':');
     if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return {};
     const std::string_view port = host.substr(colon);
-    if (port.size() < 2 || port.find_first_not_of("0123456789", 1) != std::string_view::npos) return {};
+    if (port.size() < 2 || !std::all_of(port.begin() + 1, port.end(), http::is_digit)) return {};
     if (port == (scheme(r) == "https" ? ":443" : ":80")) return {};
     return port;
 }

@@ -2,6 +2,7 @@
 #include <new>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
 #include "nginx/detached.hpp"
@@ -22,6 +23,18 @@ struct Scan {
     bool too_many = false;
 };
 
+/// Looks for the hyphen first, which most Accept fields lack.
+bool names_event_stream(std::string_view accept) noexcept
+{
+    constexpr std::string_view kType = "text/event-stream";
+    constexpr std::size_t kBefore = kType.find('-');
+    for (std::size_t at = accept.find('-'); at != std::string_view::npos; at = accept.find('-', at + 1)) {
+        if (at >= kBefore && ngx::equals_ignoring_case(accept.substr(at - kBefore, kType.size()), kType))
+            return true;
+    }
+    return false;
+}
+
 Scan scan_request(ngx_http_request_t& r)
 {
     Scan scan;
@@ -36,9 +49,7 @@ Scan scan_request(ngx_http_request_t& r)
         } else if (name == "cookie") {
             scan.cookie = true;
         } else if (name == "accept") {
-            scan.event_stream =
-                scan.event_stream ||
-                ngx_strcasestrn(line.value.data, const_cast<char*>("text/event-stream"), 16) != nullptr;
+            scan.event_stream = scan.event_stream || names_event_stream(ngx::view(line.value));
         }
     });
     return scan;
@@ -77,9 +88,10 @@ Pin find_object(Request& q)
     q.forward = Forward::uri_miss;
     Pin pin = q.zone->find(q.primary);
     if (!pin) return {};
-    auto stored = Stored::parse(pin.meta());
+    auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
-    if (stored->head().kind == StoredKind::response) return pin;
+    if (stored->head().kind == StoredKind::response)
+        return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 
     q.forward = Forward::vary_miss;
     std::vector<std::string> names;
@@ -88,10 +100,10 @@ Pin find_object(Request& q)
     q.selected = q.zone->hash(ngx::view(q.selected_key));
     pin = q.zone->find(q.selected);
     if (!pin) return {};
-    stored = Stored::parse(pin.meta());
+    stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
-    return pin;
+    return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 }
 
 bool has_validator(const Stored& stored) noexcept
@@ -106,8 +118,9 @@ ngx_int_t forward(Request& q)
     ngx_http_request_t& r = q.r;
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
+    q.purge_sequence = q.conf->zone->purges.sequence();
     if (q.object) {
-        const auto stored = Stored::parse(q.object.meta());
+        const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
     }
     const bool get = q.facts.method == Method::get;
@@ -136,7 +149,7 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
-    add_cache_status(q, false, std::nullopt, time_to_live(stored.head().lifetime, ngx_time()));
+    add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
     return NGX_DONE;
@@ -186,12 +199,12 @@ ngx_int_t look_up(Request& q)
         shadow_lookup(q);
         return forward(q);
     }
-    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
+    const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
         return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);
     }
-    const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
+    const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {
         case Reuse::fresh:
             if (refresh_is_due(q, stored->head().lifetime, verdict.ttl)) static_cast<void>(start_refresh(q));
@@ -254,6 +267,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         earlier->step = Request::Step::passing;
         earlier->object = {};
     }
+    if (const ngx_int_t rc = on_purge(r, conf); rc != NGX_DECLINED) return rc;
     if (zone == nullptr) return NGX_DECLINED;
 
     Request& q = ngx::make<Request>(r.pool, r);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -76,16 +77,19 @@ public:
     KeyHash selected{};
     Pin object;  ///< what is served, or validated
     Fill fill;
+    FlightTable::Ticket flight;  ///< that this request leads
+    bool published = false;      ///< its followers read along
+    Follower* follower = nullptr;
+    ClientSide* client_side = nullptr;       ///< while its body goes into the zone
     bool shadow = false;                     ///< edge_cache_shadow: the origin answers, whatever is stored
     Pin shadowed;                            ///< what would have been sent instead
     std::optional<BodyComparison> compared;  ///< its body, while the origin's passes
-    FlightTable::Ticket flight;              ///< that this request leads
-    bool published = false;                  ///< its followers read along
-    Follower* follower = nullptr;
-    ClientSide* client_side = nullptr;  ///< while its body goes into the zone
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
-    std::int64_t age = -1;  ///< of what was served, for $edge_cache_age
+    std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
+    std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not
+    std::int64_t age = -1;             ///< of what was served, for $edge_cache_age
+    std::array<char, 20> age_text;     ///< the Age field's value points here
     bool headers_swapped = false;
     ngx_list_t client_headers{};  ///< the client's own lines while the origin is shown others
     ngx_chain_t* free_links = nullptr;

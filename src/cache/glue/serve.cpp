@@ -38,6 +38,12 @@ void note_cache_control(ngx_http_request_t& r, ngx_table_elt_t& line)
 #endif
 }
 
+/// Of lines of the same name the first counts, here and in nginx's filters.
+void note_first(ngx_table_elt_t*& known, ngx_table_elt_t& line) noexcept
+{
+    if (known == nullptr) known = &line;
+}
+
 /// Adds a stored line and the pointer by which nginx's own filters know it. Location has none on purpose:
 /// nginx would make a relative one absolute, which the origin's answer was spared.
 void push_stored(ngx_http_request_t& r, FieldKind kind, const http::Field& field)
@@ -49,45 +55,42 @@ void push_stored(ngx_http_request_t& r, FieldKind kind, const http::Field& field
         r.headers_out.content_type_lowcase = nullptr;
         return;
     }
-    if (kind == FieldKind::accept_ranges && r.allow_ranges) return;  // the range filter adds its own
     ngx_table_elt_t& line = ngx::push_header(r.headers_out.headers, field.name, field.value);
     switch (kind) {
         case FieldKind::accept_ranges:
-            r.headers_out.accept_ranges = &line;
+            note_first(r.headers_out.accept_ranges, line);
             break;
         case FieldKind::cache_control:
             note_cache_control(r, line);
             break;
         case FieldKind::content_encoding:
-            r.headers_out.content_encoding = &line;
+            note_first(r.headers_out.content_encoding, line);
             break;
         case FieldKind::date:
-            r.headers_out.date = &line;
+            note_first(r.headers_out.date, line);
             break;
         case FieldKind::etag:
-            r.headers_out.etag = &line;
+            note_first(r.headers_out.etag, line);
             break;
         case FieldKind::expires:
-            r.headers_out.expires = &line;
+            note_first(r.headers_out.expires, line);
             break;
         case FieldKind::last_modified:
-            r.headers_out.last_modified = &line;
+            note_first(r.headers_out.last_modified, line);
             break;
         case FieldKind::server:
-            r.headers_out.server = &line;
+            note_first(r.headers_out.server, line);
             break;
         default:
             break;
     }
 }
 
-void push_number(ngx_http_request_t& r, std::string_view name, std::uint64_t number)
+void push_age(Request& q)
 {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    const ngx_str_t value = ngx::copy(r.pool, {digits.data(), static_cast<std::size_t>(end - digits.data())});
-    if (value.data == nullptr) throw std::bad_alloc{};
-    ngx::push_header(r.headers_out.headers, name, ngx::view(value));
+    char* const digits = q.age_text.data();
+    const auto end = std::to_chars(digits, digits + q.age_text.size(), q.age).ptr;
+    ngx::push_header(q.r.headers_out.headers, "Age", {digits, static_cast<std::size_t>(end - digits)});
 }
 
 bool says_none(std::optional<std::string_view> accept_ranges) noexcept
@@ -149,31 +152,31 @@ void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
 {
     ngx_http_request_t& r = q.r;
     const StoredHead& head = stored.head();
-    const auto etag = stored.value(FieldKind::etag);
-    const auto modified = stored.value(FieldKind::last_modified);
-
     r.headers_out.status = head.status;
     r.headers_out.status_line.len = 0;
     r.disable_not_modified = 1;  // judged here: nginx lets If-Modified-Since override If-None-Match
     r.allow_ranges = 0;
     r.single_range = 1;  // several ranges over several buffers are beyond nginx's range filter: 200 then
-    // Range means nothing to a HEAD (RFC 9110 section 14.2).
-    const bool range_counts = q.facts.method == Method::get || r.headers_in.range == nullptr;
-    if (head.status == NGX_HTTP_OK && range_counts && !says_none(stored.value(FieldKind::accept_ranges)) &&
-        range_applies(value_of(r.headers_in.if_range), etag, modified, stored.value(FieldKind::date))) {
-        r.allow_ranges = 1;
-    }
     r.headers_out.last_modified_time = head.last_modified;
     const bool bodiless = head.status == NGX_HTTP_NO_CONTENT || head.status == NGX_HTTP_NOT_MODIFIED;
     r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(length);
+    const auto& out = r.headers_out;
     for (std::size_t i = 0; i < stored.size(); ++i) push_stored(r, stored.kind(i), stored.field(i));
+    q.age = current_age(head.lifetime, ngx_time());
+    push_age(q);
+    if (head.status != NGX_HTTP_OK) return;
 
-    const std::int64_t now = ngx_time();
-    q.age = current_age(head.lifetime, now);
-    push_number(r, "Age", static_cast<std::uint64_t>(q.age));
-    if (head.status == NGX_HTTP_OK && client_has(q, etag, modified, stored.value(FieldKind::date))) {
-        make_not_modified(r);
+    const auto etag = value_of(out.etag);
+    const auto modified = value_of(out.last_modified);
+    const auto date = value_of(out.date);
+    // Range means nothing to a HEAD (RFC 9110 section 14.2).
+    const bool range_counts = q.facts.method == Method::get || r.headers_in.range == nullptr;
+    if (range_counts && !says_none(value_of(out.accept_ranges)) &&
+        range_applies(value_of(r.headers_in.if_range), etag, modified, date)) {
+        ngx_http_clear_accept_ranges((&r));  // the range filter adds its own
+        r.allow_ranges = 1;
     }
+    if (client_has(q, etag, modified, date)) make_not_modified(r);
 }
 
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
@@ -189,10 +192,11 @@ void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> orig
                                    .collapsed = q.collapsed,
                                    .key = {},
                                    .detail = detail_of(q)};
-    std::array<char, 256> text;
-    const ngx_str_t value = ngx::copy(r.pool, http::write_cache_status(member, {}, text));
-    if (value.data == nullptr) throw std::bad_alloc{};
-    ngx::push_header(r.headers_out.headers, "Cache-Status", ngx::view(value));
+    const std::size_t bound = http::cache_status_bound(member, {});
+    auto* text = static_cast<char*>(ngx_pnalloc(r.pool, bound));
+    if (text == nullptr) throw std::bad_alloc{};
+    ngx::push_header(r.headers_out.headers, "Cache-Status",
+                     http::write_cache_status(member, {}, {text, bound}));
 }
 
 ngx_chain_t* stored_body(Request& q)

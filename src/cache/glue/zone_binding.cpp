@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "cache/glue/purge.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -90,7 +91,7 @@ ZoneBinding* add_zone(ngx_conf_t* cf, ngx_str_t name, ZoneShape asked)
     shm->init = [](ngx_shm_zone_t* self, void* previous) noexcept -> ngx_int_t {
         return ngx::guarded<ngx_int_t>(self->shm.log, NGX_ERROR, [&] { return init_zone(self, previous); });
     };
-    return &zone;
+    return add_purge_table(cf, zone) ? &zone : nullptr;
 }
 
 void attach_zone(ZoneBinding& zone, ngx_log_t* log)

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "cache/purge_table.hpp"
 #include "cache/zone.hpp"
 #include "nginx/ngx.hpp"
 
@@ -17,6 +18,8 @@ struct ZoneBinding {
     /// The counts of its keys' uses (UseCounts), when a location asks for edge_cache_min_uses.
     ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
+    void* purge_memory = nullptr;
+    PurgeTable purges = {};  ///< set when nginx has mapped its memory
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }
