@@ -175,11 +175,14 @@ bool read_member(const http::sf::DictionaryMember& member, ResponseControl& cont
 std::optional<ResponseControl> read_target(http::Fields response, std::string_view target)
 {
     std::string joined;
+    bool given = false;
     for (const http::Field& field : response) {
         if (!equal_fold(field.name, target)) continue;
+        given = true;
         if (!joined.empty()) joined += ", ";
         joined += field.value;
     }
+    if (!given) return std::nullopt;
     const auto dictionary = http::sf::parse_dictionary(joined);
     if (!dictionary || dictionary->empty()) return std::nullopt;
     ResponseControl control;

@@ -183,6 +183,7 @@ bool connection_lists_essentials(http::Fields fields)
 {
     for (const http::Field& field : fields) {
         if (!equal_fold(field.name, "connection")) continue;
+        if (equal_fold(field.value, "keep-alive") || equal_fold(field.value, "close")) continue;
         http::ListCursor members{field.value};
         while (const auto member = members.next())
             for (std::string_view name : {"cache-control", "content-encoding", "content-type", "vary"})
@@ -196,10 +197,11 @@ NotStored forbidden(const RequestFacts& request, const Judged& response, const R
     if (request.method != Method::get && request.method != Method::head) return NotStored::method;
     if (request.control.no_store) return NotStored::request_no_store;
     if (never_stored(response.status)) return NotStored::status;
-    if (control.unreadable || connection_lists_essentials(response.fields)) return NotStored::malformed;
+    if (control.unreadable) return NotStored::malformed;
     if (control.must_understand && !understood(response.status)) return NotStored::status;
     if (control.no_store && !control.must_understand) return NotStored::response_no_store;
     if (control.for_one) return NotStored::response_private;
+    if (connection_lists_essentials(response.fields)) return NotStored::malformed;
     return NotStored::stored;
 }
 

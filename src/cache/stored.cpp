@@ -179,6 +179,12 @@ Purgeable Stored::purgeable() const noexcept
             .url = url()};
 }
 
+std::string_view Stored::key() const noexcept
+{
+    const auto offset = static_cast<std::uint32_t>(table_offset() + head().field_count * sizeof(StoredField));
+    return text(offset, head().key_size);
+}
+
 std::optional<std::string_view> Stored::value(FieldKind kind) const noexcept
 {
     for (std::size_t i = 0; i < size(); ++i) {

@@ -106,12 +106,7 @@ public:
     static std::optional<Stored> from_zone(std::span<const std::byte> block) noexcept;
 
     const StoredHead& head() const noexcept { return *reinterpret_cast<const StoredHead*>(block_.data()); }
-    std::string_view key() const noexcept
-    {
-        const auto offset =
-            static_cast<std::uint32_t>(table_offset() + head().field_count * sizeof(StoredField));
-        return text(offset, head().key_size);
-    }
+    std::string_view key() const noexcept;
     std::string_view url() const noexcept { return text(head().url_offset, head().url_size); }
     StoredTags tags() const;
     /// What decides whether it was purged.

@@ -13,9 +13,7 @@ std::optional<Directive> DirectiveCursor::next() noexcept
 
     Directive directive;
     directive.malformed = after_garbage_;
-    const auto end = std::find_if_not(rest_.begin(), rest_.end(), is_tchar);
-    directive.name = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
-    rest_.remove_prefix(directive.name.size());
+    directive.name = take_token();
     read_argument(directive);
     read_separator(directive);
     return directive;
@@ -36,6 +34,15 @@ void DirectiveCursor::skip_to_token() noexcept
             after_garbage_ = true;
         rest_.remove_prefix(1);
     }
+}
+
+std::string_view DirectiveCursor::take_token() noexcept
+{
+    std::size_t end = 0;
+    while (end < rest_.size() && is_tchar(rest_[end])) ++end;
+    const std::string_view token = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    return token;
 }
 
 std::string_view DirectiveCursor::take_quoted() noexcept
@@ -61,9 +68,7 @@ void DirectiveCursor::read_argument(Directive& directive) noexcept
     if (rest_.empty()) return;
 
     if (rest_.front() != '"') {
-        const auto end = std::find_if_not(rest_.begin(), rest_.end(), is_tchar);
-        directive.argument = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
-        rest_.remove_prefix(directive.argument.size());
+        directive.argument = take_token();
         return;
     }
     directive.argument = take_quoted();

@@ -31,6 +31,7 @@ public:
 
 private:
     void skip_to_token() noexcept;
+    std::string_view take_token() noexcept;
     std::string_view take_quoted() noexcept;
     void read_argument(Directive& directive) noexcept;
     void read_separator(Directive& directive) noexcept;

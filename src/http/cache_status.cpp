@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "http/token.hpp"
 
@@ -12,7 +13,9 @@ namespace {
 bool is_sf_token(std::string_view text)
 {
     if (text.empty() || (!is_alpha(text.front()) && text.front() != '*')) return false;
-    return std::all_of(text.begin(), text.end(), [](char c) { return is_tchar(c) || c == ':' || c == '/'; });
+    for (const char c : text)
+        if (!is_tchar(c) && c != ':' && c != '/') return false;
+    return true;
 }
 
 class Writer {
@@ -28,6 +31,17 @@ public:
         std::copy(text.begin(), text.end(), out_.begin() + static_cast<std::ptrdiff_t>(size_));
         size_ += text.size();
     }
+    /// A constant, whose length the compiler knows.
+    template <std::size_t N>
+    void put(const char (&constant)[N])
+    {
+        if (N - 1 > out_.size() - size_) {
+            full_ = true;
+            return;
+        }
+        std::memcpy(out_.data() + size_, constant, N - 1);
+        size_ += N - 1;
+    }
 
     void number(std::int64_t value)
     {
@@ -38,13 +52,13 @@ public:
 
     void string(std::string_view value)
     {
-        text("\"");
+        put("\"");
         for (char c : value) {
-            if (c == '"' || c == '\\') text("\\");
+            if (c == '"' || c == '\\') put("\\");
             const char printable = c < 0x20 || c > 0x7e ? '?' : c;
             text({&printable, 1});
         }
-        text("\"");
+        put("\"");
     }
 
     void token_or_string(std::string_view value)
@@ -88,32 +102,32 @@ std::string_view write_cache_status(const CacheStatus& status, std::string_view 
 {
     Writer writer{out};
     writer.text(existing);
-    if (!existing.empty()) writer.text(", ");
+    if (!existing.empty()) writer.put(", ");
     writer.token_or_string(status.cache);
     if (status.hit) {
-        writer.text("; hit");
+        writer.put("; hit");
     } else if (!status.forward.empty()) {
-        writer.text("; fwd=");
+        writer.put("; fwd=");
         writer.text(status.forward);
         if (status.forward_status != 0) {
-            writer.text("; fwd-status=");
+            writer.put("; fwd-status=");
             writer.number(status.forward_status);
         }
-        if (status.stored) writer.text("; stored");
-        if (status.collapsed) writer.text("; collapsed");
+        if (status.stored) writer.put("; stored");
+        if (status.collapsed) writer.put("; collapsed");
     }
     if (status.ttl) {
-        writer.text("; ttl=");
+        writer.put("; ttl=");
         writer.number(std::clamp(*status.ttl, -kLargestInteger, kLargestInteger));
     }
     if (!status.key.empty())
         writer.if_it_fits([&] {
-            writer.text("; key=");
+            writer.put("; key=");
             writer.string(status.key);
         });
     if (!status.detail.empty())
         writer.if_it_fits([&] {
-            writer.text("; detail=");
+            writer.put("; detail=");
             writer.token_or_string(status.detail);
         });
     return writer.result();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 
 #include "http/list.hpp"
 #include "http/token.hpp"
@@ -103,7 +105,9 @@ std::optional<Member> parse_member(std::string_view text)
     return member;
 }
 
-std::string folded_list(const std::vector<std::string_view>& lines)
+using Lines = std::span<const std::string_view>;
+
+std::string folded_list(Lines lines)
 {
     std::string result;
     for (std::string_view line : lines) {
@@ -116,7 +120,7 @@ std::string folded_list(const std::vector<std::string_view>& lines)
     return result;
 }
 
-std::string sorted_list(const std::vector<std::string_view>& lines, bool ordered)
+std::string sorted_list(Lines lines, bool ordered)
 {
     std::vector<Member> members;
     for (std::string_view line : lines) {
@@ -147,6 +151,27 @@ void append_prefixed(std::string& to, std::string_view text)
     to += text;
 }
 
+/// The value of a field that the request has, as the key holds it.
+void append_normalised(std::string& key, Shape shape, Lines lines)
+{
+    switch (shape) {
+        case Shape::opaque:
+            key += std::to_string(lines.size());
+            key += '/';
+            for (std::string_view line : lines) append_prefixed(key, trim(line));
+            break;
+        case Shape::list:
+            append_prefixed(key, folded_list(lines));
+            break;
+        case Shape::weighted:
+            append_prefixed(key, sorted_list(lines, true));
+            break;
+        case Shape::weighted_unordered:
+            append_prefixed(key, sorted_list(lines, false));
+            break;
+    }
+}
+
 }
 
 Vary parse_vary(Fields response)
@@ -167,37 +192,68 @@ Vary parse_vary(Fields response)
     return vary;
 }
 
-std::string secondary_key(const std::vector<std::string>& names, Fields request)
+std::size_t NormalisedValues::place(std::string_view name, std::string_view value) noexcept
 {
-    std::string key;
-    std::vector<std::string_view> lines;
-    for (const std::string& name : names) {
-        lines.clear();
-        for (const Field& field : request)
-            if (equal_fold(field.name, name)) lines.push_back(field.value);
+    return (std::hash<std::string_view>{}(value) + name.size()) % kPlaces;
+}
 
+const std::string* NormalisedValues::find(std::string_view name, std::string_view value) const noexcept
+{
+    if (value.size() > kLongest) return nullptr;
+    const Kept& kept = kept_[place(name, value)];
+    return kept.value == value && kept.name == name ? &kept.text : nullptr;
+}
+
+void NormalisedValues::keep(std::string_view name, std::string_view value, std::string_view text)
+{
+    if (name.size() + value.size() + text.size() > 2 * kLongest || value.size() > kLongest) return;
+    Kept& kept = kept_[place(name, value)];
+    kept.name.clear();  // none is whole while the copies are made: they may throw
+    kept.value = value;
+    kept.text = text;
+    kept.name = name;
+}
+
+void append_secondary_key(std::string& key, const std::vector<std::string>& names, Fields request,
+                          NormalisedValues* known)
+{
+    std::vector<std::string_view> more;
+    for (const std::string& name : names) {
+        std::string_view only;
+        std::size_t count = 0;
+        for (const Field& field : request) {
+            if (!equal_fold(field.name, name)) continue;
+            if (count++ == 0) only = field.value;
+        }
         append_prefixed(key, name);
-        if (lines.empty()) {
+        if (count == 0) {
             key += '-';
             continue;
         }
-        switch (shape_of(name)) {
-            case Shape::opaque:
-                key += std::to_string(lines.size());
-                key += '/';
-                for (std::string_view line : lines) append_prefixed(key, trim(line));
-                break;
-            case Shape::list:
-                append_prefixed(key, folded_list(lines));
-                break;
-            case Shape::weighted:
-                append_prefixed(key, sorted_list(lines, true));
-                break;
-            case Shape::weighted_unordered:
-                append_prefixed(key, sorted_list(lines, false));
-                break;
+        const Shape shape = shape_of(name);
+        if (count > 1) {
+            more.clear();
+            for (const Field& field : request)
+                if (equal_fold(field.name, name)) more.push_back(field.value);
+            append_normalised(key, shape, more);
+            continue;
         }
+        // Secrets are not kept, and there is nothing to save.
+        NormalisedValues* values = shape == Shape::opaque ? nullptr : known;
+        if (const std::string* text = values != nullptr ? values->find(name, only) : nullptr) {
+            key += *text;
+            continue;
+        }
+        const std::size_t before = key.size();
+        append_normalised(key, shape, {&only, 1});
+        if (values != nullptr) values->keep(name, only, std::string_view{key}.substr(before));
     }
+}
+
+std::string secondary_key(const std::vector<std::string>& names, Fields request)
+{
+    std::string key;
+    append_secondary_key(key, names, request, nullptr);
     return key;
 }
 

@@ -5,6 +5,7 @@
 
 #include "http/field.hpp"
 #include "nginx/ngx.hpp"
+#include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 
 namespace edge::ngx {
@@ -17,6 +18,17 @@ void for_each_header(ngx_list_t& list, F&& each)
         auto* lines = static_cast<ngx_table_elt_t*>(part->elts);
         for (ngx_uint_t i = 0; i < part->nelts; ++i) each(lines[i]);
     }
+}
+
+/// The list's lines, the removed ones (hash 0) too, as an array in `pool`. Throws std::bad_alloc.
+inline http::Fields fields_of(ngx_list_t& list, ngx_pool_t* pool)
+{
+    std::size_t count = 0;
+    for (ngx_list_part_t* part = &list.part; part != nullptr; part = part->next) count += part->nelts;
+    auto* fields = array<http::Field>(pool, count);
+    http::Field* at = fields;
+    for_each_header(list, [&](ngx_table_elt_t& line) { *at++ = {view(line.key), view(line.value)}; });
+    return {fields, count};
 }
 
 /// Adds one line. Throws std::bad_alloc. `name` and `value` must live as long as the request. Inline, and

@@ -118,6 +118,20 @@ BOOST_AUTO_TEST_CASE(a_block_of_another_layout_is_refused)
     BOOST_TEST(!Stored::parse(block).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(a_block_from_our_zone_is_still_refused_when_it_is_cut_or_of_another_layout)
+{
+    const auto whole = block_of();
+    BOOST_TEST(Stored::from_zone(whole).has_value());
+    BOOST_TEST(!Stored::from_zone({whole.data(), whole.size() - 1}).has_value());
+    BOOST_TEST(!Stored::from_zone({}).has_value());
+    auto other = block_of();
+    head_of(other).magic += 1;
+    BOOST_TEST(!Stored::from_zone(other).has_value());
+    auto longer = block_of();
+    head_of(longer).field_count = 0xffffffffu;
+    BOOST_TEST(!Stored::from_zone(longer).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(an_offset_outside_of_the_block_is_refused)
 {
     for (const std::size_t member : {offsetof(StoredField, name_offset), offsetof(StoredField, value_offset),

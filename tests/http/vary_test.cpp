@@ -190,6 +190,48 @@ BOOST_DATA_TEST_CASE(two_requests_share_a_key_exactly_when_they_match, boost::un
     BOOST_TEST((secondary_key(names, row.a) == secondary_key(names, row.b)) == row.same);
 }
 
+BOOST_DATA_TEST_CASE(remembered_values_make_the_same_key, boost::unit_test::data::make(kMatches), row)
+{
+    const std::vector<std::string> names = {row.name};
+    NormalisedValues known;
+    for (int time = 0; time < 2; ++time) {
+        for (const Headers* request : {&row.a, &row.b}) {
+            std::string key = "before";
+            append_secondary_key(key, names, *request, &known);
+            BOOST_TEST(key == "before" + secondary_key(names, *request));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(of_many_values_each_keeps_its_own_key)
+{
+    NormalisedValues known;
+    const std::vector<std::string> names = {"accept-encoding", "origin"};
+    for (int time = 0; time < 2; ++time) {
+        for (int i = 0; i < 500; ++i) {
+            const std::string value = "gzip, x" + std::to_string(i);
+            const Headers request = {{"Origin", value}, {"Accept-Encoding", value}};
+            std::string key;
+            append_secondary_key(key, names, request, &known);
+            BOOST_TEST(key == secondary_key(names, request));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_value_is_remembered_unless_it_is_secret_or_long)
+{
+    NormalisedValues known;
+    std::string key;
+    const std::string longer(300, 'a');
+    const Headers request = {
+        {"Accept-Encoding", "br, gzip"}, {"Authorization", "Bearer t"}, {"Origin", longer}};
+    append_secondary_key(key, {"accept-encoding", "authorization", "origin"}, request, &known);
+    BOOST_TEST(known.find("accept-encoding", "br, gzip") != nullptr);
+    BOOST_TEST(known.find("accept-language", "br, gzip") == nullptr);
+    BOOST_TEST(known.find("authorization", "Bearer t") == nullptr);
+    BOOST_TEST(known.find("origin", longer) == nullptr);
+}
+
 BOOST_AUTO_TEST_CASE(all_selecting_fields_have_to_match)
 {
     const std::vector<std::string> names = {"bar", "baz", "foo"};

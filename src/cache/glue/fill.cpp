@@ -141,14 +141,9 @@ bool choose_key(Request& q, const std::vector<std::string>& names)
 
 }
 
-std::vector<http::Field> origin_fields(ngx_http_request_t& r)
+http::Fields origin_fields(ngx_http_request_t& r)
 {
-    std::vector<http::Field> fields;
-    fields.reserve(24);
-    ngx::for_each_header(r.upstream->headers_in.headers, [&](ngx_table_elt_t& line) {
-        fields.push_back({ngx::view(line.key), ngx::view(line.value)});
-    });
-    return fields;
+    return ngx::fields_of(r.upstream->headers_in.headers, r.pool);
 }
 
 NotStored start_fill(Request& q)

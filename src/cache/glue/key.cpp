@@ -27,16 +27,19 @@ std::string_view scheme(ngx_http_request_t& r) noexcept
     return "http";
 }
 
+/// Normalised values of selecting fields this worker has met lately: browsers send the same few.
+http::NormalisedValues seen_values;
+
 /// ":8443" when the client named a port other than the scheme's own, else nothing. nginx has split it off
 /// headers_in.server, and checked that it is digits.
 std::string_view port_suffix(ngx_http_request_t& r) noexcept
 {
     if (r.headers_in.host == nullptr) return {};
     const std::string_view host = ngx::view(r.headers_in.host->value);
-    const std::size_t colon = host.rfind(':');
-    if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return {};
-    const std::string_view port = host.substr(colon);
-    if (port.size() < 2 || !std::all_of(port.begin() + 1, port.end(), http::is_digit)) return {};
+    std::size_t digits = host.size();
+    while (digits > 0 && http::is_digit(host[digits - 1])) --digits;
+    if (digits == host.size() || digits == 0 || host[digits - 1] != ':') return {};
+    const std::string_view port = host.substr(digits - 1);
     if (port == (scheme(r) == "https" ? ":443" : ":80")) return {};
     return port;
 }
@@ -79,12 +82,15 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     std::string normalised;
     if (conf.args != nullptr && !conf.args->keep_all()) uri = normalised = key_target(conf, uri);
     key.len = name.size() + 1 + proto.size() + 3 + host.size() + port.size() + uri.size();
-    key.data = ngx::array<u_char>(r.pool, key.len);
-    u_char* at = key.data;
-    for (const std::string_view part :
-         {name, std::string_view{" "}, proto, std::string_view{"://"}, host, port, uri}) {
-        if (!part.empty()) at = ngx_cpymem(at, part.data(), part.size());
-    }
+    key.data = static_cast<u_char*>(ngx_pnalloc(r.pool, key.len));
+    if (key.data == nullptr) throw std::bad_alloc{};
+    u_char* at = ngx_cpymem(key.data, name.data(), name.size());
+    *at++ = ' ';
+    at = ngx_cpymem(at, proto.data(), proto.size());
+    at = ngx_cpymem(at, "://", 3);
+    at = ngx_cpymem(at, host.data(), host.size());
+    if (!port.empty()) at = ngx_cpymem(at, port.data(), port.size());
+    ngx_memcpy(at, uri.data(), uri.size());
     return key;
 }
 
@@ -106,22 +112,17 @@ ngx_str_t printable_key(Request& q)
     return ngx::copy(q.r.pool, escaped);
 }
 
-std::vector<http::Field> client_fields(Request& q)
+http::Fields client_fields(Request& q)
 {
-    ngx_list_t& lines = q.headers_swapped ? q.client_headers : q.r.headers_in.headers;
-    std::vector<http::Field> fields;
-    fields.reserve(16);
-    ngx::for_each_header(lines, [&](ngx_table_elt_t& line) {
-        fields.push_back({ngx::view(line.key), ngx::view(line.value)});
-    });
-    return fields;
+    return ngx::fields_of(q.headers_swapped ? q.client_headers : q.r.headers_in.headers, q.r.pool);
 }
 
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number)
 {
-    std::string text{ngx::view(q.key)};
-    text.append(kVariantMark).append(std::to_string(number)).append(1, kPartMark);
-    text += http::secondary_key(names, client_fields(q));
+    std::string text;
+    text.reserve(q.key.len + 256);
+    text.append(ngx::view(q.key)).append(kVariantMark).append(std::to_string(number)).append(1, kPartMark);
+    http::append_secondary_key(text, names, client_fields(q), &seen_values);
     const ngx_str_t key = ngx::copy(q.r.pool, text);
     if (key.data == nullptr) throw std::bad_alloc{};
     return key;

@@ -106,8 +106,8 @@ std::string effective_uri(ngx_http_request_t& r);
 ngx_str_t printable_key(Request& q);
 /// A URI, or its path and query, as the default key holds it: its query as edge_cache_args says.
 std::string key_target(const LocConf& conf, std::string_view uri);
-/// The client's header lines, for Vary.
-std::vector<http::Field> client_fields(Request& q);
+/// The client's header lines, for Vary; in the request's pool.
+http::Fields client_fields(Request& q);
 /// The key text of the variant that `names` select for this request.
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number);
 /// The request fields that select among variants: the answer's Vary and edge_cache_vary. Sorted, each once.
@@ -184,7 +184,7 @@ bool renew_stored(Request& q, bool not_modified);
 /// no longer valid. Does nothing for other requests, nor the second time.
 void invalidate_written(Request& q);
 /// The origin's header lines as it sent them.
-std::vector<http::Field> origin_fields(ngx_http_request_t& r);
+http::Fields origin_fields(ngx_http_request_t& r);
 
 // capture.cpp
 /// Puts the two filters on top of the chain, where they see what the content handler made.

@@ -206,9 +206,10 @@ ngx_chain_t* stored_body(Request& q)
     ngx_chain_t** end = &first;
     ngx_buf_t* last = nullptr;
     q.object.for_each_piece([&](std::span<const std::byte> piece) {
-        ngx_buf_t* buf = static_cast<ngx_buf_t*>(ngx_calloc_buf(pool));
+        ngx_buf_t* buf = ngx::array<ngx_buf_t>(pool, 1);
         ngx_chain_t* link = ngx_alloc_chain_link(pool);
-        if (buf == nullptr || link == nullptr) throw std::bad_alloc{};
+        if (link == nullptr) throw std::bad_alloc{};
+        *buf = ngx_buf_t{};
         buf->pos = buf->start = reinterpret_cast<u_char*>(const_cast<std::byte*>(piece.data()));
         buf->last = buf->end = buf->pos + piece.size();
         buf->memory = 1;  // the zone's: nobody may write there
