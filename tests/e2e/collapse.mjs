@@ -67,6 +67,7 @@ const conf = { workers: 2, http: `
         ${location('/off', 'edge_cache_collapse off;')}
         ${location('/zipped', 'gzip on; gzip_min_length 1; gzip_types *;')}
         ${location('/limited', 'limit_rate 4k;')}
+        ${location('/seldom', 'edge_cache_min_uses 2;')}
         ${location('/impatient', 'send_timeout 1s;')}
         location = /status { edge_status json; }
     }` };
@@ -104,6 +105,16 @@ await test('500 clients of two workers and one cold key are one request to the o
     assert(answers.filter((a) => a.headers['x-cache'] === 'MISS').length === 1, 'more than one MISS');
     const status = JSON.parse((await get('/status')).body);
     assert(status.cache.collapsed === followers.length, `collapsed: ${status.cache.collapsed}`);
+});
+
+await test('a key that was asked for too seldom is soon waited for again', async () => {
+    const target = '/seldom?delay=500';
+    assert(/detail=uses/.test((await get(target)).headers['cache-status']), 'the first use is stored');
+    await sleep(2000);
+    const answers = await many(20, target);
+    assert(answers.every((a) => whole(a, target)), 'an answer is not whole');
+    assert(at(target) === 2, `${at(target)} requests reached the origin`);
+    assert(await isStored(target), 'the second use is not stored');
 });
 
 await test('followers get the body while the leader does', async () => {
