@@ -37,6 +37,8 @@ $nginx->write($nginx->conf(<<"_EOC_"));
         }
         location /second/ { edge_cache second; edge_purge; $pass }
         location /keyed/ { edge_cache main; edge_cache_key "\$uri"; edge_purge; $pass }
+        location /args/ { edge_cache main; edge_cache_args sort strip=utm_*; edge_purge; $pass }
+        location = /purge/args { edge_purge; edge_cache_args sort strip=utm_*; }
         location /error/ { edge_cache main; error_page 403 \@purge; deny all; $pass }
         location \@purge { edge_cache main; edge_purge; $pass }
         location = /purge { edge_purge; }
@@ -88,6 +90,12 @@ stored('/keyed/x?1');
 is(cache_of('/keyed/x?2'), 'HIT', 'with a key of its own');
 purge('/keyed/x?3');
 purged('PURGE takes what has the same key', '/keyed/x?1');
+
+stored('/args/x?b=2&utm_source=m&a=1', '/args/y?a=1&b=2');
+purge('/args/x?a=1&b=2&utm_source=n');
+purged('with edge_cache_args what is the same after it', '/args/x?utm_source=o&b=2&a=1');
+post('/purge/args', '{"urls":["/args/y?b=2&a=1&utm_x"]}');
+purged('in JSON too, where it holds there', '/args/y?a=1&b=2');
 
 # where it is not allowed
 stored('/closed/a', '/plain/a', '/nested/inner/a');

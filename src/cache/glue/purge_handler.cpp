@@ -44,7 +44,7 @@ struct Work {
     std::string key;                ///< empty: none
 };
 
-std::string zones_json(ngx_http_request_t& r, const LocConf& conf, const Work& work)
+std::string zones_json(const LocConf& conf, const Work& work)
 {
     std::string zones;
     std::uint64_t last = 0;
@@ -65,7 +65,6 @@ std::string zones_json(ngx_http_request_t& r, const LocConf& conf, const Work& w
             .append(plain_json_string(ngx::view(zone->name)));
         zones.append(",\"sequence\":").append(std::to_string(last)).append("}");
     }
-    static_cast<void>(r);
     std::string text = "\"zones\":[" + zones + "]";
     if (conf.settings->purge_zones.size() == 1) text = "\"sequence\":" + std::to_string(last) + "," + text;
     return text;
@@ -75,13 +74,13 @@ ngx_int_t carry_out(ngx_http_request_t& r, const LocConf& conf, const Work& work
 {
     const auto yes = [](bool value) { return value ? "true" : "false"; };
     std::string text = "{\"purged\":{\"tags\":" + std::to_string(work.asked.tags.size());
-    text.append(",\"urls\":").append(std::to_string(work.urls.size()));
+    text.append(",\"urls\":").append(std::to_string(work.asked.urls.size()));
     text.append(",\"prefix\":").append(yes(!work.prefix.empty()));
     text.append(",\"all\":").append(yes(work.asked.all));
     text.append(",\"soft\":").append(yes(work.asked.soft)).append("},");
-    text.append(zones_json(r, conf, work)).append("}\n");
+    text.append(zones_json(conf, work)).append("}\n");
     observer.counted(Count::purged_tags, work.asked.tags.size());
-    observer.counted(Count::purged_urls, work.urls.size());
+    observer.counted(Count::purged_urls, work.asked.urls.size());
     observer.counted(Count::purged_prefixes, work.prefix.empty() ? 0 : 1);
     observer.counted(Count::purged_all, work.asked.all ? 1 : 0);
     return send_json(r, NGX_HTTP_OK, text);
@@ -95,6 +94,7 @@ ngx_int_t purge_own_url(ngx_http_request_t& r, const LocConf& conf)
     std::string key;
     if (conf.zone != nullptr) key = ngx::view(make_key(r, conf));
     work.urls.push_back(purge_url(r, conf, key));
+    work.asked.urls = work.urls;
     if (conf.key != nullptr) work.key = key;
     return carry_out(r, conf, work);
 }
@@ -152,6 +152,9 @@ ngx_int_t purge_by_json(ngx_http_request_t& r)
     for (const std::string& url : work.asked.urls) {
         auto named = target(r, url);
         if (!named) return refuse(r, NGX_HTTP_BAD_REQUEST, "a member of urls is not a URL");
+        // As the default key has it where edge_cache_args holds here too, and as it is for keys of one's own.
+        std::string in_key = key_target(conf, *named);
+        if (in_key != *named) work.urls.push_back(std::move(in_key));
         work.urls.push_back(std::move(*named));
     }
     if (!work.asked.prefix.empty()) {
