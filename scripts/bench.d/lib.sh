@@ -181,6 +181,7 @@ serve() {
             echo "use_temp_path=off; $(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log;"
             echo "location / { proxy_cache bench; $forward } }"
             ;;
+        plain) echo "$(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log; location / { $forward } }" ;;
         edge)
             echo "edge_zone bench size=256m; $(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log;"
             echo "location / { edge_cache bench; $forward } }"
