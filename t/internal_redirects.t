@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use Time::HiRes qw(sleep);
 use OwnNginx;
 use Wire;
 
@@ -50,6 +51,8 @@ $nginx->write($nginx->conf(<<"EOC"));
         location /internal/uncached { internal; edge_cache off; $pass }
         location \@accel { $pass }
         location = /missing.html { }
+        location /followed/ { post_action /posted; $pass }
+        location = /posted { internal; proxy_pass http://127.0.0.1:$app/posted/\$request_uri; proxy_http_version 1.1; }
     }
     server {
         listen 127.0.0.1:$dead;
@@ -147,6 +150,14 @@ is(ask($edge, 'GET /internal/proxied')->status, 404, 'an internal location canno
     is(ask($edge, 'GET /written')->cache, 'MISS', 'a write answered by X-Accel-Redirect invalidates');
     ask($edge, 'POST /written', 'X-Accel: /internal/file', 'Content-Length: 0');
     is(ask($edge, 'GET /written')->cache, 'MISS', 'whatever it leads to');
+}
+# post_action
+{
+    my @answers = (ask_all($edge, ['GET /followed/a'], ['GET /followed/a']), ask($edge, 'GET /followed/a'));
+    is(caches(@answers), 'MISS HIT HIT', 'post_action follows misses and hits');
+    is(bodies(@answers), '/followed/a 1|/followed/a 1|/followed/a 1', 'and changes neither');
+    for (1 .. 100) { last if requests('/posted//followed/a') == 3; sleep 0.05 }
+    is(scalar(requests('/posted//followed/a')), 3, 'once each');
 }
 # stale-if-error with the stock error_page
 my @paths = qw(/short/ /intercepted/short /named/short /recursive/short);
