@@ -79,7 +79,9 @@ public:
     bool kill_now()
     {
         ::kill(pid_, SIGKILL);
-        return wait() == 128 + SIGKILL;
+        int status = 0;
+        waitpid(std::exchange(pid_, -1), &status, 0);
+        return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     }
 
 private:
