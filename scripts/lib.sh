@@ -51,3 +51,22 @@ debian_mirror() {
     apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         awk '$1 ~ /^(bookworm|trixie|forky|sid|stable|testing|unstable)$/ { sub(/\/$/, "", $2); print $2; exit }'
 }
+
+# npm_packages DIR: installs what DIR/package-lock.json names, unless it is there.
+# The output is in DIR/node_modules.log when it fails.
+npm_packages() {
+    local dir=$1 stamp
+    # Renewed by npm itself with each change: what is newer than it has not been installed.
+    stamp=$dir/node_modules/.package-lock.json
+    if [ -f "$stamp" ] && ! [ "$dir/package-lock.json" -nt "$stamp" ]; then return 0; fi
+    say "installing the packages of ${dir#"$repo"/} (once)"
+    if ! (cd "$dir" && npm ci --no-audit --no-fund --no-update-notifier) >"$dir/node_modules.log" 2>&1 </dev/null; then
+        rm -rf "$dir/node_modules"
+        return 1
+    fi
+    rm -f "$dir/node_modules.log"
+    touch "$stamp"
+}
+
+# npm_error DIR: why npm_packages failed, in one line.
+npm_error() { grep -E '^npm (ERR!|error) ' "$1/node_modules.log" | sed -E 's/^npm (ERR!|error) //' | grep -v '^code ' | head -n 1; }

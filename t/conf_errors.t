@@ -50,6 +50,7 @@ my @refused = (
     ['http', 'edge_zone main size=8m max_object=3m;', qr/edge_zone "main": max_object is more than a quarter of size, at most max_object=2048k/],
     ['http', 'edge_zone main max_object=1m max_object=1m size=8m;', $syntax],
     ['http', 'edge_zone main max_object=1m max_object=1m;', qr/edge_zone "main": max_object= is given twice/],
+    (map { ['http', "edge_zone $_ size=8m;", qr/edge_zone: "$_" cannot be a zone's name, choose another/] } 'edge_counters', 'edge_flights'),
     ['http', 'edge_zone off size=8m;', qr/edge_zone: "off" cannot be a zone's name, choose another/],
     ['http', 'edge_zone "" size=8m;', qr/edge_zone: "" cannot be a zone's name, choose another/],
     ['http', 'edge_zone edge_counters size=8m;', qr/edge_zone: "edge_counters" cannot be a zone's name, choose another/],
@@ -89,6 +90,31 @@ my @refused = (
     ['location', 'edge_cache_valid off; edge_cache_valid 1m;', $twice],
     ['location', 'edge_cache_valid 1m; edge_cache_valid off;', $twice],
 
+    ['location', 'edge_cache_args;', $syntax],
+    ['location', 'edge_cache_args sorted;',
+        qr/edge_cache_args: unexpected "sorted", expected off alone, or sort and one of strip= and keep=/],
+    ['location', 'edge_cache_args sort sort;', qr/edge_cache_args: unexpected "sort", expected off alone/],
+    ['location', 'edge_cache_args off sort;', qr/edge_cache_args: unexpected "off", expected off alone/],
+    ['location', 'edge_cache_args strip=a keep=b;', qr/edge_cache_args: "keep=b" is too much, expected strip= or keep= once/],
+    ['location', 'edge_cache_args strip=a strip=b;', qr/edge_cache_args: "strip=b" is too much, expected strip= or keep= once/],
+    ['location', 'edge_cache_args strip=;', qr/edge_cache_args: "" in "strip=" cannot be an argument's name, expected as in strip=utm_\*,fbclid/],
+    ['location', 'edge_cache_args keep=a,,b;', qr/edge_cache_args: "" in "keep=a,,b" cannot be an argument's name/],
+    ['location', 'edge_cache_args strip=a,;', qr/edge_cache_args: "" in "strip=a," cannot be an argument's name/],
+    ['location', 'edge_cache_args keep=a=1;', qr/edge_cache_args: "a=1" in "keep=a=1" cannot be an argument's name/],
+    ['location', 'edge_cache_args strip=u*m;', qr/edge_cache_args: "u\*m" has a \* that is not at its end, expected as in utm_\*/],
+    ['location', 'edge_cache_args sort; edge_cache_args off;', $twice],
+
+    ['location', 'edge_cache_min_uses;', $syntax],
+    ['location', 'edge_cache_min_uses 0;', qr/edge_cache_min_uses: invalid number "0", expected 1 to 65535/],
+    ['location', 'edge_cache_min_uses 65536;', qr/edge_cache_min_uses: invalid number "65536", expected 1 to 65535/],
+    ['location', 'edge_cache_min_uses -1;', qr/edge_cache_min_uses: invalid number "-1", expected 1 to 65535/],
+    ['location', 'edge_cache_min_uses off;', qr/edge_cache_min_uses: invalid number "off", expected 1 to 65535/],
+    ['location', 'edge_cache_min_uses 2; edge_cache_min_uses 3;', $twice],
+
+    ['location', 'edge_cache_shadow;', $syntax],
+    ['location', 'edge_cache_shadow yes;', qr/edge_cache_shadow: invalid "yes", expected on or off/],
+    ['location', 'edge_cache_shadow on; edge_cache_shadow off;', $twice],
+
     ['location', 'edge_cache_methods;', $syntax],
     ['location', 'edge_cache_methods HEAD;', qr/edge_cache_methods needs GET: a HEAD is answered from a stored GET/],
     ['location', 'edge_cache_methods GET POST;', qr/edge_cache_methods: "POST" answers are not cached, expected GET or HEAD/],
@@ -120,14 +146,45 @@ my @refused = (
     ['location', 'edge_cache_vary Origin; edge_cache_vary Accept;', $twice],
 
     ['location', 'edge_cache_stale;', $syntax],
-    ['location', 'edge_cache_stale while_revalidate=1s if_error=1s more=1s;', $syntax],
-    ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate= and if_error=, or off alone/],
-    ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate= and if_error=, or off alone/],
-    ['location', 'edge_cache_stale off if_error=1h;', qr/edge_cache_stale: unknown parameter "off", expected while_revalidate= and if_error=, or off alone/],
+    ['location', 'edge_cache_stale while_revalidate=1s if_error=1s refresh_ahead=5% more=1s;', $syntax],
+    ['location', 'edge_cache_stale while_revalidate=1s if_error=1s more=1s;', qr/edge_cache_stale: unknown parameter "more=1s"/],
+    (map { ['location', "edge_cache_stale $_;", qr/edge_cache_stale: "[^"]+", expected once, from refresh_ahead=1% to refresh_ahead=50%/] }
+        'refresh_ahead=0%', 'refresh_ahead=51%', 'refresh_ahead=10', 'refresh_ahead=%', 'refresh_ahead=', 'refresh_ahead=5% refresh_ahead=6%'),
+
+    ['location', 'edge_cache_collapse;', $syntax],
+    ['location', 'edge_cache_collapse yes;', qr/edge_cache_collapse: "yes", expected on or off/],
+    ['location', 'edge_cache_collapse off wait=1s;', qr/edge_cache_collapse: "wait=1s", expected on with wait=TIME once/],
+    ['location', 'edge_cache_collapse on wait=1s wait=2s;', qr/edge_cache_collapse: "wait=2s", expected on with wait=TIME once/],
+    ['location', 'edge_cache_collapse on wait=0;', qr/edge_cache_collapse: invalid time in "wait=0", expected as in wait=1s/],
+    ['location', 'edge_cache_collapse on wait=soon;', qr/edge_cache_collapse: invalid time in "wait=soon", expected as in wait=1s/],
+    ['location', 'edge_cache_collapse on across=redis;', qr/edge_cache_collapse: "across=redis", expected on with wait=TIME once and across=zone/],
+    ['location', 'edge_cache_collapse on; edge_cache_collapse off;', $twice],
+    ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
+    ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
+    ['location', 'edge_cache_stale off if_error=1h;', qr/edge_cache_stale: unknown parameter "off", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
     ['location', 'edge_cache_stale if_error=;', qr/edge_cache_stale: invalid time in "if_error=", expected as in 30s or 1h/],
     ['location', 'edge_cache_stale while_revalidate=30x;', qr/edge_cache_stale: invalid time in "while_revalidate=30x", expected as in 30s or 1h/],
     ['location', 'edge_cache_stale if_error=1h if_error=2h;', qr/edge_cache_stale: if_error= is given twice/],
     ['location', 'edge_cache_stale off; edge_cache_stale if_error=1h;', $twice],
+
+    ['location', 'edge_cache_tag;', $syntax],
+    ['location', 'edge_cache_tag a; edge_cache_tag off;', $twice],
+    ['location', 'edge_cache_tag off; edge_cache_tag a;', $twice],
+    ['if', 'edge_cache_tag a;', $place],
+
+    ['location', 'edge_cache_tag_header;', $syntax],
+    ['location', 'edge_cache_tag_header "Surrogate Key";', qr/edge_cache_tag_header: "Surrogate Key" is not a header field's name, expected as in Surrogate-Key/],
+    ['location', 'edge_cache_tag_header "";', qr/edge_cache_tag_header: "" is not a header field's name, expected as in Surrogate-Key/],
+    ['location', 'edge_cache_tag_header etag;', qr/edge_cache_tag_header: "etag" has another meaning and would be hidden from clients, expected a field for tags only, as Cache-Tag or Surrogate-Key/],
+    ['location', 'edge_cache_tag_header Cache-Groups;', qr/edge_cache_tag_header: "Cache-Groups" has another meaning/],
+    ['location', 'edge_cache_tag_header Cache-Tag; edge_cache_tag_header Surrogate-Key;', $twice],
+
+    ['location', 'edge_purge elsewhere;', qr/edge_purge: unknown zone "elsewhere", expected the name of an edge_zone;/],
+    ['location', 'edge_purge main Main;', qr/edge_purge: unknown zone "Main", expected the name of an edge_zone;/],
+    ['location', 'edge_purge; edge_purge main;', $twice],
+    ['server', 'edge_purge;', $place],
+    ['http+zone', 'edge_purge;', $place],
+    ['if', 'edge_purge;', $place],
 
     ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus/],
     ['location', 'edge_status json prometheus;', $syntax],
@@ -151,11 +208,19 @@ for my $row (@refused) {
 }
 
 # nginx itself finds these, when all is read, and says no line.
-for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache)) {
+for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache edge_cache_tag)) {
     $nginx->write($nginx->conf(http_of('location', "$directive \$no_such_variable;")));
     my ($accepted, $output) = $nginx->check;
     ok(!$accepted && $output =~ /\[emerg\] unknown "no_such_variable" variable/, "$directive with an unknown variable is refused")
         or diag($output);
+}
+
+{
+    my $text = $nginx->conf("    server {\n        listen 127.0.0.1:1;\n        location / { edge_purge; }\n    }");
+    my $file = $nginx->write($text);
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_purge: there is nothing to purge, define a zone at http level with: edge_zone main size=256m; in \Q$file\E:\d+$/m,
+        'edge_purge without any zone is refused') or diag($output);
 }
 
 # An included file is named, and not the one that includes it.
@@ -183,6 +248,14 @@ my @accepted = (
     ['location', 'edge_cache_key off;'],
     ['location', 'edge_cache_valid 10s; edge_cache_valid 404 410 1m; edge_cache_valid any 0;'],
     ['location', 'edge_cache_valid off;'],
+    ['location', 'edge_cache_args sort strip=utm_*,fbclid,_cb,_;'],
+    ['location', 'edge_cache_args keep=a sort;'],
+    ['location', 'edge_cache_args strip=*;'],
+    ['location', 'edge_cache_args off;'],
+    ['location', 'edge_cache_min_uses 1;'],
+    ['location', 'edge_cache_min_uses 65535;'],
+    ['location', 'edge_cache_shadow on;'],
+    ['location', 'edge_cache_shadow off;'],
     ['location', 'edge_cache_methods GET;'],
     ['location', 'edge_cache_methods HEAD GET;'],
     ['location', 'edge_cache_bypass $arg_a $arg_b; edge_cache_bypass $arg_c;'],
@@ -198,6 +271,13 @@ my @accepted = (
     ['location', 'edge_cache_stale while_revalidate=30s if_error=1h;'],
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
+    ['location', 'edge_cache_tag "a b" $host; edge_cache_tag c;'],
+    ['location', 'edge_cache_tag off;'],
+    ['location', 'edge_cache_tag_header Cache-Tag Surrogate-Key xkey;'],
+    ['location', 'edge_cache_tag_header off;'],
+    ['location', 'edge_purge;'],
+    ['location', 'edge_purge main;'],
+    ['bare location', 'edge_purge;'],
     ['location', 'edge_status;'],
     ['location', 'edge_status prometheus;'],
 );

@@ -26,6 +26,7 @@ ok($here =~ s/127\.0\.0\.1:3000;/127.0.0.1:$origin;/, 'the app is on port 3000')
 $here =~ s/\}\s*\z/    server {
         listen 127.0.0.1:$origin; client_max_body_size 4m; error_page 405 =200 \/upload;
         location \/ { add_header Cache-Control "max-age=60"; return 200 "\$host:\$server_port \$http_host \$server_protocol\\n"; }
+        location \/upgrade { return 200 "\$http_connection to \$http_upgrade\n"; }
         location \/silent { return 200 "\$request_id\\n"; }
         location \/upload { proxy_pass http:\/\/127.0.0.1:$status; }
     }
@@ -48,6 +49,12 @@ isnt(get('/silent')->{content}, get('/silent')->{content}, 'what the app does no
     my $body = 'x' x 2_000_000;
     my $answer = HTTP::Tiny->new->request('POST', "http://127.0.0.1:$edge/upload", { content => $body });
     is("$answer->{status} $answer->{content}", "200 2000000 bytes\n", 'an upload reaches the app');
+}
+{
+    my $asks = sub { get('/upgrade', Upgrade => $_[0])->{content} };
+    is($asks->('WebSocket'), "upgrade to WebSocket\n", 'a WebSocket reaches the app');
+    like($asks->('h2c'), qr/^close to /, 'another protocol is not switched to');
+    like(get('/upgrade')->{content}, qr/^close to $/, 'nor any without being asked');
 }
 my $page = decode_json(get('/edge_status')->{content});
 is($page->{cache}{requests}{hit}, 1, 'the status page counts the hit');

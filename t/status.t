@@ -22,6 +22,7 @@ my $http = <<"_EOC_";
         location /p/ { $cached }
         location /stale/ { $cached edge_cache_stale if_error=1h; }
         location /updating/ { $cached edge_cache_stale while_revalidate=1h; }
+        location /uses/ { $cached edge_cache_min_uses 2; }
         location /bypass/ { $cached edge_cache_bypass 1; }
         location /old/ { edge_cache main; proxy_pass http://127.0.0.1:$origin/; proxy_http_version 1.0; }
         location = /status { edge_status; }
@@ -96,6 +97,8 @@ moves('a method that is not cached', sub { $nginx->request($edge, 'OPTIONS', '/p
 moves('a write invalidates', sub { $nginx->request($edge, 'POST', '/p/a') },
     'requests.pass' => 1, 'forwards.method' => 1, 'invalidations' => 1);
 moves('a bypass is stored', sub { get('/bypass/a', @fresh) }, 'requests.bypass' => 1, 'forwards.bypass' => 1, %stored, 'bytes.stored' => 12);
+moves('one use is too few', sub { get('/uses/a', @fresh) }, %missed, 'not_stored.uses' => 1);
+moves('two are enough', sub { get('/uses/a', @fresh) }, %missed, %stored, 'bytes.stored' => 12);
 moves('an upgrade is passed on', sub { get('/p/a', Accept => 'text/event-stream') }, 'requests.bypass' => 1, 'forwards.bypass' => 1);
 
 # Why an answer is not stored.
@@ -222,6 +225,7 @@ for my $target ('/json', '/metrics') {
 
 # Counters outlive a configuration.
 {
+    get('/uses/b', @fresh);
     my %before = flatten(status()->{cache}, '');
     $nginx->reload;
     my $after = status();
@@ -229,6 +233,7 @@ for my $target ('/json', '/metrics') {
     is_deeply(\%after, \%before, 'a reload leaves the counters');
     is($after->{edge}{generation}, 2, 'and is counted');
     is(get('/p/b')->{headers}{'cache-status'} =~ /hit/ ? 1 : 0, 1, 'what is stored outlives it too');
+    like(get('/uses/b', @fresh)->{headers}{'cache-status'}, qr/stored/, 'so do the uses counted');
 }
 $nginx->stop;
 

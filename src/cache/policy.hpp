@@ -137,7 +137,9 @@ enum class NotStored : std::uint8_t {
     malformed,     ///< contradictory or broken in a way that leaves doubt (I4)
     too_large,     ///< decided by the store
     no_room,       ///< decided by the store
+    uses,          ///< decided by the store: the key is not asked for often enough yet
     incomplete,    ///< the body was cut short, or its end cannot be told (RFC 9111 section 3.3)
+    tags,          ///< it has more than can be kept to purge it by
     other,
 };
 

@@ -345,8 +345,12 @@ std::string_view reason_name(NotStored reason) noexcept
             return "too-large";
         case NotStored::no_room:
             return "no-room";
+        case NotStored::uses:
+            return "uses";
         case NotStored::incomplete:
             return "incomplete";
+        case NotStored::tags:
+            return "tags";
         case NotStored::other:
             break;
     }

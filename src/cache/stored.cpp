@@ -9,11 +9,11 @@ namespace edge::cache {
 
 namespace {
 
-constexpr std::uint32_t kMagic = 0x45534f32;  // + 1 with any change to StoredHead or StoredField
+constexpr std::uint32_t kMagic = 0x45534f33;  // + 1 with any change to StoredHead or StoredField
 constexpr std::size_t kMaxBlock = 1024 * 1024;
 
 static_assert(std::is_standard_layout_v<StoredHead> && std::is_trivially_copyable_v<StoredHead>);
-static_assert(sizeof(StoredHead) == 72 && sizeof(StoredField) == 16);
+static_assert(sizeof(StoredHead) == 96 && sizeof(StoredField) == 16);
 
 constexpr std::pair<std::string_view, FieldKind> kKinds[] = {
     {"accept-ranges", FieldKind::accept_ranges},
@@ -63,7 +63,17 @@ FieldKind classify_field(std::string_view name) noexcept
 
 std::vector<std::byte> encode_stored(const StoredInput& input)
 {
-    std::size_t size = sizeof(StoredHead) + input.fields.size() * sizeof(StoredField) + input.key.size();
+    const StoredTags& tags = input.tags;
+    constexpr std::size_t kMostTags = std::numeric_limits<std::uint16_t>::max();
+    for (const auto* list : {&tags.own, &tags.fields, &tags.groups}) {
+        if (list->size() > kMostTags) return {};
+    }
+    const std::size_t tag_bytes =
+        (tags.own.size() + tags.fields.size() + tags.groups.size()) * sizeof(std::uint64_t);
+    const std::size_t table_end = sizeof(StoredHead) + tag_bytes + input.fields.size() * sizeof(StoredField);
+    const std::size_t url_in_key = input.key.find(input.url);
+    const bool own_url = url_in_key == input.key.npos;
+    std::size_t size = table_end + input.key.size() + (own_url ? input.url.size() : 0);
     for (const http::Field& field : input.fields) {
         if (field.name.size() > std::numeric_limits<std::uint16_t>::max()) return {};
         size += field.name.size() + field.value.size();
@@ -71,19 +81,31 @@ std::vector<std::byte> encode_stored(const StoredInput& input)
     if (size > kMaxBlock) return {};
 
     std::vector<std::byte> block(size);
-    const StoredHead head{.magic = kMagic,
-                          .kind = input.kind,
-                          .status = input.status,
-                          .lifetime = input.lifetime,
-                          .last_modified = input.last_modified,
-                          .number = input.number,
-                          .size = static_cast<std::uint32_t>(size),
-                          .key_size = static_cast<std::uint32_t>(input.key.size()),
-                          .field_count = static_cast<std::uint32_t>(input.fields.size()),
-                          .spare = 0};
+    const StoredHead head{
+        .magic = kMagic,
+        .kind = input.kind,
+        .status = input.status,
+        .lifetime = input.lifetime,
+        .last_modified = input.last_modified,
+        .number = input.number,
+        .size = static_cast<std::uint32_t>(size),
+        .key_size = static_cast<std::uint32_t>(input.key.size()),
+        .field_count = static_cast<std::uint32_t>(input.fields.size()),
+        .url_offset = static_cast<std::uint32_t>(table_end + (own_url ? input.key.size() : url_in_key)),
+        .url_size = static_cast<std::uint32_t>(input.url.size()),
+        .own_tags = static_cast<std::uint16_t>(tags.own.size()),
+        .field_tags = static_cast<std::uint16_t>(tags.fields.size()),
+        .group_tags = static_cast<std::uint16_t>(tags.groups.size()),
+        .spare = 0,
+        .sequence = input.sequence};
     std::memcpy(block.data(), &head, sizeof(head));
+    std::byte* tag_at = block.data() + sizeof(StoredHead);
+    for (const auto* list : {&tags.own, &tags.fields, &tags.groups}) {
+        if (!list->empty()) std::memcpy(tag_at, list->data(), list->size() * sizeof(std::uint64_t));
+        tag_at += list->size() * sizeof(std::uint64_t);
+    }
 
-    std::size_t at = sizeof(StoredHead) + input.fields.size() * sizeof(StoredField);
+    std::size_t at = table_end;
     const auto put = [&](std::string_view text) {
         const std::size_t offset = at;
         if (!text.empty()) std::memcpy(block.data() + at, text.data(), text.size());
@@ -91,7 +113,8 @@ std::vector<std::byte> encode_stored(const StoredInput& input)
         return static_cast<std::uint32_t>(offset);
     };
     put(input.key);
-    std::byte* row = block.data() + sizeof(StoredHead);
+    if (own_url) put(input.url);
+    std::byte* row = block.data() + sizeof(StoredHead) + tag_bytes;
     for (const http::Field& field : input.fields) {
         const std::uint32_t name = put(field.name);
         const std::uint32_t value = put(field.value);
@@ -115,8 +138,9 @@ std::optional<Stored> Stored::from_zone(std::span<const std::byte> block) noexce
     const StoredHead& head = stored.head();
     if (head.magic != kMagic || head.size != block.size()) return std::nullopt;
     if (head.kind != StoredKind::response && head.kind != StoredKind::vary) return std::nullopt;
-    const std::size_t table_end = sizeof(StoredHead) + std::size_t{head.field_count} * sizeof(StoredField);
+    const std::size_t table_end = stored.table_offset() + std::size_t{head.field_count} * sizeof(StoredField);
     if (!inside(table_end, head.key_size, block.size())) return std::nullopt;
+    if (!inside(head.url_offset, head.url_size, block.size())) return std::nullopt;
     return stored;
 }
 
@@ -133,10 +157,31 @@ std::optional<Stored> Stored::parse(std::span<const std::byte> block) noexcept
     return stored;
 }
 
+StoredTags Stored::tags() const
+{
+    StoredTags tags;
+    const std::uint64_t* at = first_tag();
+    const auto take = [&at](std::vector<std::uint64_t>& list, std::size_t n) {
+        list.assign(at, at + n);
+        at += n;
+    };
+    take(tags.own, head().own_tags);
+    take(tags.fields, head().field_tags);
+    take(tags.groups, head().group_tags);
+    return tags;
+}
+
+Purgeable Stored::purgeable() const noexcept
+{
+    return {.sequence = head().sequence,
+            .tags = {first_tag(), tag_count()},
+            .key = head().own_tags > 1 ? first_tag()[1] : 0,
+            .url = url()};
+}
+
 std::string_view Stored::key() const noexcept
 {
-    const auto offset =
-        static_cast<std::uint32_t>(sizeof(StoredHead) + head().field_count * sizeof(StoredField));
+    const auto offset = static_cast<std::uint32_t>(table_offset() + head().field_count * sizeof(StoredField));
     return text(offset, head().key_size);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/policy.hpp"
+#include "cache/purge_table.hpp"
 #include "http/field.hpp"
 
 /// The meta block of a stored object: what a hit needs besides the body, in one piece that is read in place.
@@ -39,7 +40,16 @@ enum class StoredKind : std::uint16_t {
     vary = 2,  ///< the fields are names only: what selects among the variants of a key (RFC 9111 section 4.1)
 };
 
-/// First bytes of a meta block. Host byte order: a block never leaves the host it was made on.
+/// Hashes of the tags a response can be purged by (PurgeTable::hash), by where they come from: a 304 replaces
+/// those of the fields it brings.
+struct StoredTags {
+    std::vector<std::uint64_t> own;     ///< of its URL, of its primary key, then edge_cache_tag's
+    std::vector<std::uint64_t> fields;  ///< edge_cache_tag_header's
+    std::vector<std::uint64_t> groups;  ///< Cache-Groups'
+};
+
+/// First bytes of a meta block; the tags follow, then the field table, then the texts. Host byte order: a
+/// block never leaves the host it was made on.
 struct StoredHead {
     std::uint32_t magic;
     StoredKind kind;
@@ -50,7 +60,13 @@ struct StoredHead {
     std::uint32_t size;          ///< of the whole block
     std::uint32_t key_size;      ///< the key's text follows the field table
     std::uint32_t field_count;
-    std::uint32_t spare;
+    std::uint32_t url_offset;  ///< host[:port] path-and-query; may lie within the key's text
+    std::uint32_t url_size;
+    std::uint16_t own_tags;  ///< how many there are of each
+    std::uint16_t field_tags;
+    std::uint16_t group_tags;
+    std::uint16_t spare;
+    std::uint64_t sequence;  ///< PurgeTable::sequence() when the origin request started
 };
 
 /// One line. Offsets count from the start of the block.
@@ -72,6 +88,9 @@ struct StoredInput {
     std::uint64_t number = 0;
     std::string_view key;
     http::Fields fields;
+    std::string_view url = {};
+    std::uint64_t sequence = 0;
+    StoredTags tags = {};
 };
 
 /// The block as bytes. Names over 64 KB and blocks over 1 MB are refused: an empty result.
@@ -88,6 +107,10 @@ public:
 
     const StoredHead& head() const noexcept { return *reinterpret_cast<const StoredHead*>(block_.data()); }
     std::string_view key() const noexcept;
+    std::string_view url() const noexcept { return text(head().url_offset, head().url_size); }
+    StoredTags tags() const;
+    /// What decides whether it was purged.
+    Purgeable purgeable() const noexcept;
     std::size_t size() const noexcept { return head().field_count; }
     FieldKind kind(std::size_t i) const noexcept { return table()[i].kind; }
     http::Field field(std::size_t i) const noexcept
@@ -101,9 +124,21 @@ public:
 
 private:
     explicit Stored(std::span<const std::byte> block) noexcept : block_{block} {}
+    std::size_t tag_count() const noexcept
+    {
+        return std::size_t{head().own_tags} + head().field_tags + head().group_tags;
+    }
+    std::size_t table_offset() const noexcept
+    {
+        return sizeof(StoredHead) + tag_count() * sizeof(std::uint64_t);
+    }
+    const std::uint64_t* first_tag() const noexcept
+    {
+        return reinterpret_cast<const std::uint64_t*>(block_.data() + sizeof(StoredHead));
+    }
     const StoredField* table() const noexcept
     {
-        return reinterpret_cast<const StoredField*>(block_.data() + sizeof(StoredHead));
+        return reinterpret_cast<const StoredField*>(block_.data() + table_offset());
     }
     std::string_view text(std::uint32_t offset, std::uint32_t size) const noexcept
     {

@@ -112,8 +112,29 @@ Pin Zone::find(const KeyHash& key) noexcept
     Status status = zone::status_of(entry);
     if (status.frequency < 3) {
         ++status.frequency;
-        entry.state.store(status.word(), kRelaxed);
+        // Released: who follows the object's fill may see this store instead of that of finish().
+        entry.state.store(status.word(), std::memory_order_release);
     }
+    pin.zone_ = this;
+    pin.entry_ = id;
+    pin.version_ = entry.version.load(kRelaxed);
+    pin.meta_ = view_->meta(entry);
+    return pin;
+}
+
+Pin Zone::join(const KeyHash& key, std::uint32_t id) noexcept
+{
+    Pin pin;
+    if (!attached() || id >= view_->area.entries()) return pin;
+    if (view_->area.shard_of(id) != zone::shard_for(key)) return pin;
+    LockedShard shard = view_->lock_shard_of(id);
+    // Beyond the mark an entry's memory was never made one.
+    if (id % view_->area.geometry().entries_per_shard >= shard.state().high_water.load(kRelaxed)) return pin;
+    Entry& entry = view_->area.entry(id);
+    const State state = zone::status_of(entry).state;
+    if (state != State::filling && state != State::live) return pin;
+    if (KeyHash{entry.hash_high, entry.hash_low} != key) return pin;
+    if (entry.meta.load(std::memory_order_acquire) == 0 || !view_->pin(id)) return pin;
     pin.zone_ = this;
     pin.entry_ = id;
     pin.version_ = entry.version.load(kRelaxed);

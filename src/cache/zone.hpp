@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -40,6 +39,13 @@ struct ZoneStats {
 
 class Zone;
 
+/// How far the writing of a pinned object has come.
+enum class Progress {
+    filling,   ///< its Fill is under way, or its process died and was not found dead yet
+    complete,  ///< Fill::finish() ran; stays so when the object is evicted, removed or replaced
+    broken,    ///< the fill was dropped, or its process was found dead: no more bytes will come
+};
+
 /// A stored object held against being freed, in this process only. Move-only; letting go is its destructor's
 /// work. Must not outlive its Zone, and is not shared between threads. An object removed or replaced
 /// meanwhile stays readable, unchanged, until the last pin goes.
@@ -55,27 +61,41 @@ public:
     /// aligned.
     std::span<const std::byte> meta() const noexcept { return meta_; }
     std::uint64_t body_size() const noexcept;
+    /// Read it before body_size(): after `complete` that is final, and a reader that has read as far has all.
+    Progress progress() const noexcept;
+
+    /// How far a body has been read; starts at its first byte, copied freely. Of one object.
+    class Reader {
+    public:
+        std::uint64_t position() const noexcept { return position_; }  ///< body bytes already handed out
+
+    private:
+        friend class Pin;
+        std::uint64_t position_ = 0;
+        std::uint64_t used_ = 0;   // bytes of the current extent that were handed out or are no body
+        std::uint32_t block_ = 0;  // unit of the extent's block, 0: it is in the entry
+        std::uint32_t index_ = 0;
+    };
+    /// The bytes from where the last call ended up to what is published now, as far as they are contiguous.
+    /// Empty: no more for now; progress() says whether more may come.
+    std::span<const std::byte> next_available(Reader& reader) const noexcept;
     /// The body as contiguous pieces in order. `piece(std::span<const std::byte>)` is called for each.
     template <class F>
     void for_each_piece(F&& piece) const
     {
-        for (Cursor at = first(); auto bytes = next(at);) piece(*bytes);
+        Reader reader;
+        for (auto bytes = next_available(reader); !bytes.empty(); bytes = next_available(reader))
+            piece(bytes);
     }
     std::uint32_t entry() const noexcept { return entry_; }  ///< identifies the object while it is pinned
+    /// How often it was found lately, 0 to 3; eviction counts with it.
+    unsigned uses() const noexcept;
     /// Another hold on the same object.
     Pin again() const noexcept;
 
 private:
     friend class Zone;
     friend class Fill;
-    struct Cursor {
-        std::uint32_t block = 0;
-        std::uint32_t index = 0;
-        std::uint64_t left = 0;
-    };
-    Cursor first() const noexcept;
-    std::optional<std::span<const std::byte>> next(Cursor& at) const noexcept;
-
     Zone* zone_ = nullptr;
     std::uint32_t entry_ = 0;
     std::uint32_t version_ = 0;  // of the meta
@@ -101,9 +121,14 @@ public:
     /// of its object lives.
     void advance(std::size_t n) noexcept;
     std::uint64_t body_size() const noexcept;
+    /// Identifies the object, as Pin::entry() does, while this fill or a pin of it lives; for Zone::join.
+    std::uint32_t entry() const noexcept { return entry_; }
     /// The object becomes findable under its key in place of an earlier one, and is pinned for the caller.
     /// Leaves *this empty. An empty Pin: set_meta never succeeded, nothing was published.
     Pin finish() noexcept;
+    /// The body is complete, for those who follow it, but the object is never found, and what is found under
+    /// its key stays. Pinned for the caller; leaves *this empty. An empty Pin: as with finish().
+    Pin withdraw() noexcept;
     /// A hold on the bytes written so far that outlives this fill, for buffers already handed to a client.
     /// Empty when the process has no slot.
     Pin hold() const noexcept;
@@ -151,6 +176,9 @@ public:
 
     /// The object under `key`, pinned, its use counted for eviction. Empty: none.
     Pin find(const KeyHash& key) noexcept;
+    /// The object in `entry` (Fill::entry or Pin::entry, of any process), pinned, if it still is one of
+    /// `key`, has its meta and is being written or findable. Empty: it is not. Counts no use.
+    Pin join(const KeyHash& key, std::uint32_t entry) noexcept;
     /// Starts an object. `body_hint`: its size if known, else 0; room is then taken in one piece where
     /// possible. Empty: no entry or no slot to be had, or the hint is past max_object.
     Fill begin(const KeyHash& key, std::uint64_t body_hint) noexcept;

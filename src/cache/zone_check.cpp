@@ -193,14 +193,11 @@ private:
                     units += run.count;
                     fresh = own(run) && fresh;
                 });
-                for (std::uint32_t i = 0; i < entry.extent_count.load(kRelaxed) && i < zone::kInlineExtents;
-                     ++i) {
-                    bytes += std::uint64_t{entry.extents[i].load(kRelaxed).count} * zone::kUnitBytes;
-                }
+                each_extent(area_, entry,
+                            [&](Run run) { bytes += std::uint64_t{run.count} * zone::kUnitBytes; });
                 if (!fresh) return "a unit is outside of the pages or owned twice";
                 if (units != entry.units) return "an entry's units are miscounted";
-                if (entry.body_offset + entry.body_size.load(kRelaxed) > bytes &&
-                    entry.extent_count.load(kRelaxed) <= zone::kInlineExtents) {
+                if (entry.body_offset + entry.body_size.load(kRelaxed) > bytes) {
                     return "a body is larger than its extents";
                 }
                 sums_.units[account] += units;

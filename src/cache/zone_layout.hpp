@@ -20,7 +20,7 @@
 namespace edge::cache::zone {
 
 inline constexpr std::uint64_t kMagic = 0x31656e6f7a656465;  // "edezone1", little-endian
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint32_t kShards = 64;
 inline constexpr std::uint32_t kSlots = 128;
 inline constexpr std::uint32_t kUnitBytes = 256;
@@ -71,16 +71,17 @@ struct Status {
     Queue queue;              ///< live only
     std::uint32_t frequency;  ///< 0..3, live only
     std::uint32_t owner;      ///< slot, filling only
+    bool whole = false;       ///< dead only: it was live before
 
     static constexpr Status of(std::uint32_t word) noexcept
     {
         return {static_cast<State>(word & 7), static_cast<Queue>(word >> 3 & 1), word >> 4 & 3,
-                word >> 8 & 0xff};
+                word >> 8 & 0xff, (word >> 6 & 1) != 0};
     }
     constexpr std::uint32_t word() const noexcept
     {
         return static_cast<std::uint32_t>(state) | static_cast<std::uint32_t>(queue) << 3 | frequency << 4 |
-               owner << 8;
+               (whole ? 1U << 6 : 0U) | owner << 8;
     }
 };
 
@@ -204,8 +205,10 @@ struct Geometry {
     std::uint32_t buckets_per_shard;  ///< a power of two
     std::uint32_t ghosts_per_shard;   ///< a power of two, at least kGhostWays
     std::uint32_t first_page, end_page;
+    std::uint32_t reserved;
     std::uint64_t shards_at, units_at, busy_pages_at, pages_at, buckets_at, ghosts_at, entries_at, tables_end;
 };
+static_assert(std::has_unique_object_representations_v<Geometry>);
 
 struct alignas(64) Header {
     Word64 magic;  ///< written last

@@ -228,6 +228,7 @@ bool Ledger::exchange_meta(Shard& shard, std::uint32_t id, Run run, std::uint32_
         place->pins[i].store(held[i], kOrdered);
     }
     entry.meta.store(MetaPlace{run.unit, size}.word(), kRelease);
+    entry.update_until.store(0, kRelaxed);
     charge(entry, run.count);
     for (unsigned i = 0; i < kSlots / 64; ++i) entry.pins[i].fetch_and(~held[i], kOrdered);
     std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -16,9 +16,9 @@ Run meta_run(const Entry& entry) noexcept;
 /// Whether any process holds a pin, of whatever version.
 bool any_pins(Area area, const Entry& entry) noexcept;
 
-/// Calls f(Run) for everything the entry owns, in no order.
+/// Calls f(Run) for each of the entry's extents, in order.
 template <class F>
-void each_owned(Area area, const Entry& entry, F&& f) noexcept
+void each_extent(Area area, const Entry& entry, F&& f) noexcept
 {
     const std::uint32_t count = entry.extent_count.load(std::memory_order_acquire);
     std::uint32_t block = 0;
@@ -28,14 +28,20 @@ void each_owned(Area area, const Entry& entry, F&& f) noexcept
             continue;
         }
         const std::uint32_t in_block = (i - kInlineExtents) % kBlockExtents;
-        if (in_block == 0) {
-            // The next link is read before f() may give the block away.
-            block = block == 0 ? entry.overflow : area.at_unit<ExtentBlock>(block).next;
-        }
+        if (in_block == 0) block = block == 0 ? entry.overflow : area.at_unit<ExtentBlock>(block).next;
         f(area.at_unit<ExtentBlock>(block).extents[in_block].load(std::memory_order_relaxed));
     }
-    block = entry.overflow;
+}
+
+/// Calls f(Run) for everything the entry owns, in no order. f may give the run away.
+template <class F>
+void each_owned(Area area, const Entry& entry, F&& f) noexcept
+{
+    each_extent(area, entry, f);
+    const std::uint32_t count = entry.extent_count.load(std::memory_order_acquire);
+    std::uint32_t block = entry.overflow;
     for (std::uint32_t i = kInlineExtents; i < count; i += kBlockExtents) {
+        // The next link is read before f() may give the block away.
         const std::uint32_t next = area.at_unit<ExtentBlock>(block).next;
         f(Run{block, 1});
         block = next;

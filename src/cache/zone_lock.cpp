@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 
 namespace edge::cache::zone {
 
@@ -28,7 +29,21 @@ void make_mutex(Mutex& mutex) noexcept
 
 Taken lock_mutex(Mutex& mutex) noexcept
 {
-    const Taken result = taken(pthread_mutex_lock(mutex.get()));
+    int rc = pthread_mutex_trylock(mutex.get());
+    while (rc == EBUSY || rc == ETIMEDOUT) {
+        // A process that is killed just after an unlock woke it takes that wake-up with it; if a third one
+        // has the mutex by then, the kernel does not wake another in its stead. So nobody waits for ever.
+        constexpr long kRetry = 10'000'000, kSecond = 1'000'000'000;  // ns
+        timespec until{};
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += kRetry;
+        if (until.tv_nsec >= kSecond) {
+            until.tv_nsec -= kSecond;
+            ++until.tv_sec;
+        }
+        rc = pthread_mutex_clocklock(mutex.get(), CLOCK_MONOTONIC, &until);
+    }
+    const Taken result = taken(rc);
     // Only memory that is no mutex gets here: going on would serve wrong bytes.
     if (result == Taken::no) std::abort();
     return result;

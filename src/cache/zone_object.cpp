@@ -53,6 +53,11 @@ std::uint64_t Pin::body_size() const noexcept
     return zone_->view_->area.entry(entry_).body_size.load(std::memory_order_acquire);
 }
 
+unsigned Pin::uses() const noexcept
+{
+    return zone_ == nullptr ? 0 : zone::status_of(zone_->view_->area.entry(entry_)).frequency;
+}
+
 Pin Pin::again() const noexcept
 {
     Pin pin;
@@ -65,34 +70,39 @@ Pin Pin::again() const noexcept
     return pin;
 }
 
-Pin::Cursor Pin::first() const noexcept
+Progress Pin::progress() const noexcept
 {
-    return {0, 0, body_size()};
+    if (zone_ == nullptr) return Progress::broken;
+    const Status status = zone::status_of(zone_->view_->area.entry(entry_));
+    if (status.state == State::filling) return Progress::filling;
+    return status.state == State::live || status.whole ? Progress::complete : Progress::broken;
 }
 
-std::optional<std::span<const std::byte>> Pin::next(Cursor& at) const noexcept
+std::span<const std::byte> Pin::next_available(Reader& reader) const noexcept
 {
-    if (zone_ == nullptr) return std::nullopt;
+    // Who sees this size sees the extents that hold as many bytes; what lies behind them may be changing.
+    const std::uint64_t size = body_size();
+    if (reader.position_ >= size) return {};
     const zone::Area area = zone_->view_->area;
     const Entry& entry = area.entry(entry_);
-    while (at.left != 0) {
-        std::uint32_t skip = 0;
-        Run run{};
-        if (at.block == 0) {
-            if (at.index == 0) skip = entry.body_offset;
-            run = entry.extents[at.index].load(kRelaxed);
-            if (++at.index == zone::kInlineExtents) at = {entry.overflow, 0, at.left};
-        } else {
-            const auto& block = area.at_unit<zone::ExtentBlock>(at.block);
-            run = block.extents[at.index].load(kRelaxed);
-            if (++at.index == zone::kBlockExtents) at = {block.next, 0, at.left};
+    for (;; ++reader.index_, reader.used_ = 0) {
+        if (reader.index_ == (reader.block_ == 0 ? zone::kInlineExtents : zone::kBlockExtents)) {
+            reader.block_ =
+                reader.block_ == 0 ? entry.overflow : area.at_unit<zone::ExtentBlock>(reader.block_).next;
+            reader.index_ = 0;
         }
-        const std::uint64_t size = std::min(at.left, std::uint64_t{run.count} * kUnitBytes - skip);
-        if (size == 0) continue;
-        at.left -= size;
-        return std::span<const std::byte>{area.unit(run.unit) + skip, static_cast<std::size_t>(size)};
+        const zone::ListedRun* extents =
+            reader.block_ == 0 ? entry.extents : area.at_unit<zone::ExtentBlock>(reader.block_).extents;
+        const Run run = extents[reader.index_].load(kRelaxed);
+        if (reader.block_ == 0 && reader.index_ == 0 && reader.used_ == 0) reader.used_ = entry.body_offset;
+        const std::uint64_t bytes =
+            std::min(std::uint64_t{run.count} * kUnitBytes - reader.used_, size - reader.position_);
+        if (bytes == 0) continue;
+        const std::byte* from = area.unit(run.unit) + reader.used_;
+        reader.used_ += bytes;
+        reader.position_ += bytes;
+        return {from, static_cast<std::size_t>(bytes)};
     }
-    return std::nullopt;
 }
 
 Fill::Fill(Fill&& other) noexcept
@@ -237,9 +247,29 @@ Pin Fill::finish() noexcept
             --unused;
         }
         view.ledger.trim(entry, unused);
+        // First the queue: who dies in between leaves no live entry with the sequence of an earlier object.
+        shard.enlist(self.entry_, status.queue);
         view.ledger.set_status(entry, status);
     }
-    shard.enlist(self.entry_, status.queue);
+    --view.fills;
+    self.zone_ = nullptr;
+    return pin;
+}
+
+Pin Fill::withdraw() noexcept
+{
+    Fill self{std::move(*this)};
+    if (self.zone_ == nullptr || self.over_) return {};
+    Zone::View& view = *self.zone_->view_;
+    Entry& entry = view.area.entry(self.entry_);
+    if (entry.meta.load(kRelaxed) == 0) return {};
+    Pin pin = self.hold();
+    if (!pin) return pin;
+    LockedShard shard = view.lock_shard_of(self.entry_);
+    {
+        Ledger::Lock lock{view.ledger};
+        view.ledger.set_status(entry, {State::dead, Queue::small, 0, 0, true});
+    }
     --view.fills;
     self.zone_ = nullptr;
     return pin;

@@ -133,11 +133,12 @@ void LockedShard::requeue(std::uint32_t id, Queue from, Queue to) noexcept
 void LockedShard::discard(std::uint32_t id) noexcept
 {
     Entry& entry = area_.entry(id);
+    const bool whole = status_of(entry).state == State::live;
     {
         Ledger::Lock lock{ledger_};
         // Dead first: of a process that unpins now, either the bit is gone below or it sees the state and
         // comes back.
-        if (any_pins(area_, entry)) ledger_.set_status(entry, {State::dead, Queue::small, 0, 0});
+        if (any_pins(area_, entry)) ledger_.set_status(entry, {State::dead, Queue::small, 0, 0, whole});
         if (any_pins(area_, entry)) return;
         ledger_.vacate(entry);
     }
@@ -169,7 +170,7 @@ void LockedShard::finish_exchange() noexcept
                 if (old.run.load(kRelaxed).unit == meta_run(entry).unit) old.run.store({}, kRelaxed);
             }
         }
-        ledger_.set_status(entry, {State::dead, Queue::small, 0, 0});
+        ledger_.set_status(entry, {State::dead, Queue::small, 0, 0, true});
     }
     shard_.replacing = 0;
 }

@@ -38,7 +38,7 @@ void Zone::View::unpin(std::uint32_t id, std::uint32_t version) noexcept
         slot_word(entry.pins).fetch_and(~slot_bit(), kOrdered);
         // Whoever discards the object or exchanges its meta does so first and reads the bits then: if neither
         // shows here, it will not see the bit.
-        const bool dead = zone::status_of(entry).state == State::dead;
+        const bool dead = Status::of(entry.state.load(kOrdered)).state == State::dead;
         if (!dead && entry.version.load(kOrdered) == version) return;
     }
     unpin_locked(id, version, left.entry);
@@ -70,11 +70,16 @@ void Zone::View::sweep(std::uint32_t of) noexcept
         word.fetch_and(~bit, kOrdered);
         return true;
     };
-    for (std::uint32_t s = 0; s < zone::kShards; ++s) {
-        LockedShard shard{area, ledger, s};
-        const std::uint32_t first = s * area.geometry().entries_per_shard;
-        const std::uint32_t end = first + shard.state().high_water.load(kRelaxed);
-        for (std::uint32_t id = first; id < end; ++id) {
+    constexpr std::uint32_t kPerHold = 1024;
+    const std::uint32_t per_shard = area.geometry().entries_per_shard;
+    for (std::uint32_t from = 0; from < area.entries();) {
+        LockedShard shard = lock_shard_of(from);
+        const std::uint32_t first = from / per_shard * per_shard;
+        const std::uint32_t used = first + shard.state().high_water.load(kRelaxed);
+        std::uint32_t id = from;
+        from = std::min(from + kPerHold, first + per_shard);
+        if (from >= used) from = first + per_shard;
+        for (; id < std::min(from, used); ++id) {
             Entry& entry = area.entry(id);
             const Status status = zone::status_of(entry);
             if (status.state == State::free) continue;

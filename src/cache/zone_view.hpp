@@ -57,7 +57,8 @@ private:
 template <class F>
 bool Zone::View::with_room(std::uint32_t units, F&& attempt) noexcept
 {
-    constexpr int kTries = 32;
+    // Ends when nothing is left to evict; the number is for a zone whose other users take all that is freed.
+    constexpr int kTries = 4096;
     std::uint64_t wanted = units;
     for (int i = 0; i < kTries; ++i) {
         const bool all_freed = evictor.free_up(wanted);

@@ -92,6 +92,7 @@ std::optional<Member> parse_member(std::string_view text)
             member.weight = *weight;
             weighted = true;
         } else if (first) {
+            if (part.front() == '=') return std::nullopt;  // what sorted_list() marks other text with
             member.text = lower(part);
         } else {
             // A parameter's value may be case-sensitive, its name is not.

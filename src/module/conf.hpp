@@ -9,6 +9,7 @@ namespace edge::module {
 /// http level: one a cycle, in the cycle's pool.
 struct MainConf {
     cache::Zones zones;
+    ngx_shm_zone_t* flights = nullptr;   ///< who asks the origin for what; nullptr without any edge_zone
     ngx_shm_zone_t* counters = nullptr;  ///< the status room's shared memory; nullptr without any edge_zone
 };
 

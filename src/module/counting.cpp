@@ -67,6 +67,28 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::answers_not_modified;
         case cache::Count::partial:
             return Counter::answers_partial;
+        case cache::Count::collapsed:
+            return Counter::collapsed;
+        case cache::Count::shadow_same:
+            return Counter::shadow_same;
+        case cache::Count::shadow_different:
+            return Counter::shadow_different;
+        case cache::Count::shadow_miss:
+            return Counter::shadow_miss;
+        case cache::Count::purged_tags:
+            return Counter::purges_tag;
+        case cache::Count::purged_urls:
+            return Counter::purges_url;
+        case cache::Count::purged_prefixes:
+            return Counter::purges_prefix;
+        case cache::Count::purged_all:
+            return Counter::purges_all;
+        case cache::Count::purged_groups:
+            return Counter::purges_group;
+        case cache::Count::purged_found:
+            return Counter::purged_found;
+        case cache::Count::dead_on_arrival:
+            return Counter::purged_on_arrival;
         case cache::Count::gateway_timeout:
             break;
     }
@@ -110,6 +132,7 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
     for (const cache::ZoneBinding* zone : conf->zones) {
         if (zone->view == nullptr) continue;
         const cache::ZoneStats stats = zone->view->stats();
+        const cache::PurgeStats purges = zone->purges.stats();
         snapshot.zones.push_back({.name = ngx::view(zone->name),
                                   .capacity_bytes = stats.capacity_bytes,
                                   .used_bytes = stats.used_bytes,
@@ -119,7 +142,14 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
                                   .evictions = stats.evictions,
                                   .evicted_bytes = stats.evicted_bytes,
                                   .refused = stats.refused,
-                                  .recoveries = stats.recoveries});
+                                  .recoveries = stats.recoveries,
+                                  .purge_sequence = purges.sequence,
+                                  .purge_floor = purges.floor,
+                                  .purge_soft_floor = purges.soft_floor,
+                                  .purge_tags = purges.tags,
+                                  .purge_tags_limit = purges.tags_limit,
+                                  .purge_prefixes = purges.prefixes,
+                                  .purge_overflows = purges.overflows});
     }
 }
 

@@ -1,8 +1,10 @@
 #include "module/conf.hpp"
 
-#include "cache/glue/request.hpp"
+#include "cache/glue/collapse.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
+#include "nginx/str.hpp"
+#include "nginx/wakeup.hpp"
 
 namespace edge::cache {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
@@ -23,6 +25,8 @@ MainConf* main_conf(ngx_cycle_t* cycle) noexcept
 {
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_edge_module));
 }
+
+using ngx::operator""_ngx;
 
 namespace {
 
@@ -101,6 +105,30 @@ ngx_int_t add_handlers(ngx_conf_t* cf)
     return NGX_OK;
 }
 
+ngx_int_t init_flights(ngx_shm_zone_t* shm, void* previous) noexcept
+{
+    auto& pool = *reinterpret_cast<ngx_slab_pool_t*>(shm->shm.addr);
+    shm->data = previous;
+    if (previous != nullptr) return cache::FlightTable::usable(previous) ? NGX_OK : NGX_ERROR;
+    void* memory = ngx_slab_calloc(&pool, cache::FlightTable::bytes_needed());
+    if (memory == nullptr) return NGX_ERROR;
+    cache::FlightTable::format(memory);
+    shm->data = memory;
+    return NGX_OK;
+}
+
+/// The memory in which the workers, those of a configuration before too, tell each other what they ask for.
+ngx_int_t add_flights(ngx_conf_t* cf)
+{
+    ngx_str_t name = "edge_flights"_ngx;
+    const std::size_t size = cache::FlightTable::bytes_needed() * 17 / 16 + 16 * ngx_pagesize;
+    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_edge_module);
+    if (shm == nullptr) return NGX_ERROR;
+    shm->init = init_flights;
+    main_conf(cf).flights = shm;
+    return NGX_OK;
+}
+
 ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&] { return add_variables(cf); });
@@ -110,9 +138,17 @@ ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
         if (main_conf(cf).zones.empty()) return NGX_OK;  // nothing of ours in any request's way
-        if (add_counters(cf) != NGX_OK) return NGX_ERROR;
+        if (add_counters(cf) != NGX_OK || add_flights(cf) != NGX_OK) return NGX_ERROR;
         return add_handlers(cf);
     });
+}
+
+ngx_int_t init_module(ngx_cycle_t* cycle) noexcept
+{
+    const MainConf* conf = main_conf(cycle);
+    if (conf != nullptr && conf->flights != nullptr)
+        ngx::make_wakeups(cycle);  // without them waiting is by polling
+    return NGX_OK;
 }
 
 ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
@@ -123,7 +159,10 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         if (conf == nullptr) return NGX_OK;
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
-        if (!conf->zones.empty()) start_reclaim(cycle);
+        if (conf->flights != nullptr) {
+            cache::start_collapse(conf->flights->data, cycle);
+            start_reclaim(cycle);
+        }
         return NGX_OK;
     });
 }
@@ -133,6 +172,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
     ngx::guarded<int>(cycle->log, 0, [&] {
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
+        cache::stop_collapse();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;
@@ -160,7 +200,7 @@ __attribute__((visibility("hidden"))) ngx_module_t ngx_http_edge_module = {
     edge::module::directives,
     NGX_HTTP_MODULE,
     nullptr,  // init master
-    nullptr,  // init module
+    edge::module::init_module,
     edge::module::init_worker,
     nullptr,  // init thread
     nullptr,  // exit thread

@@ -1,4 +1,5 @@
 #include <string>
+#include <string_view>
 
 #include "cache/glue/request.hpp"
 #include "module/conf.hpp"
@@ -44,7 +45,7 @@ ngx_str_t status(cache::Request& q)
 
 ngx_str_t key(cache::Request& q)
 {
-    return q.key;
+    return cache::printable_key(q);
 }
 
 ngx_str_t age(cache::Request& q)

@@ -78,7 +78,7 @@ void on_shutdown_check(ngx_event_t* event) noexcept
                 ngx_queue_init(first);
                 d.connection.close = 1;
                 d.connection.error = 1;
-                d.connection.read->handler(d.connection.read);
+                if (d.connection.read->handler != nullptr) d.connection.read->handler(d.connection.read);
             }
             return;
         }

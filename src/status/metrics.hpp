@@ -37,8 +37,16 @@ namespace edge::status {
            "Origin requests that carried stored validators, by result.") \
     FAMILY(cache_invalidations, counter, "edge_cache_invalidations_total", "", "cache.invalidations", \
            "Stored responses invalidated by unsafe requests.") \
+    FAMILY(cache_purges, counter, "edge_cache_purges_total", "kind", "cache.purges", \
+           "Tags, URLs, prefixes and groups that were purged, and whole zones.") \
+    FAMILY(cache_purged, counter, "edge_cache_purged_total", "when", "cache.purged", \
+           "Stored responses that a purge or write had killed: met by a request, or when they had just arrived.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
            "Stale responses sent because the origin failed.") \
+    FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
+           "Requests answered with what another request was asking the origin for.") \
+    FAMILY(cache_shadow, counter, "edge_cache_shadow_total", "result", "cache.shadow", \
+           "Requests under edge_cache_shadow, by what the cache would have sent against the origin's answer.") \
     FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
            "Answers the cache made itself with these status codes.")
 
@@ -74,7 +82,9 @@ namespace edge::status {
     COUNTER(not_stored_malformed, cache_not_stored, "malformed", "malformed") \
     COUNTER(not_stored_too_large, cache_not_stored, "too_large", "too_large") \
     COUNTER(not_stored_no_room, cache_not_stored, "no_room", "no_room") \
+    COUNTER(not_stored_uses, cache_not_stored, "uses", "uses") \
     COUNTER(not_stored_incomplete, cache_not_stored, "incomplete", "incomplete") \
+    COUNTER(not_stored_tags, cache_not_stored, "tags", "tags") \
     COUNTER(not_stored_other, cache_not_stored, "other", "other") \
     COUNTER(served_bytes, cache_served_bytes, "", "") \
     COUNTER(stored_bytes, cache_stored_bytes, "", "") \
@@ -86,7 +96,18 @@ namespace edge::status {
     COUNTER(revalidations_replaced, cache_revalidations, "replaced", "replaced") \
     COUNTER(revalidations_error, cache_revalidations, "error", "error") \
     COUNTER(invalidations, cache_invalidations, "", "") \
+    COUNTER(purges_tag, cache_purges, "tag", "tags") \
+    COUNTER(purges_url, cache_purges, "url", "urls") \
+    COUNTER(purges_prefix, cache_purges, "prefix", "prefixes") \
+    COUNTER(purges_all, cache_purges, "all", "all") \
+    COUNTER(purges_group, cache_purges, "group", "groups") \
+    COUNTER(purged_found, cache_purged, "found", "found") \
+    COUNTER(purged_on_arrival, cache_purged, "on_arrival", "on_arrival") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
+    COUNTER(collapsed, cache_collapsed, "", "") \
+    COUNTER(shadow_same, cache_shadow, "same", "same") \
+    COUNTER(shadow_different, cache_shadow, "different", "different") \
+    COUNTER(shadow_miss, cache_shadow, "miss", "miss") \
     COUNTER(answers_partial, cache_answers, "206", "partial") \
     COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
     COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")

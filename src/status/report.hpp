@@ -21,8 +21,15 @@ struct ZoneReport {
     std::uint64_t objects_limit = 0;  ///< most objects the zone can index
     std::uint64_t evictions = 0;
     std::uint64_t evicted_bytes = 0;
-    std::uint64_t refused = 0;     ///< fills that found no room
-    std::uint64_t recoveries = 0;  ///< shards rebuilt after a process died in them
+    std::uint64_t refused = 0;           ///< fills that found no room
+    std::uint64_t recoveries = 0;        ///< shards rebuilt after a process died in them
+    std::uint64_t purge_sequence = 0;    ///< number of the last purge or write
+    std::uint64_t purge_floor = 0;       ///< responses asked for before this number are dead
+    std::uint64_t purge_soft_floor = 0;  ///< and before this one stale
+    std::uint64_t purge_tags = 0;        ///< purged tags remembered
+    std::uint64_t purge_tags_limit = 0;
+    std::uint64_t purge_prefixes = 0;   ///< purged prefixes remembered
+    std::uint64_t purge_overflows = 0;  ///< purges forgotten to make room, each by raising a floor
 };
 
 /// The program that answers. Times are Unix times in seconds.
@@ -63,11 +70,15 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                            "pass"},
 ///                "forwards": {"uri_miss", "vary_miss", "stale", …}, "not_stored": {"method", …},
 ///                "bytes": {"served", "stored"}, "fills": {"started", "finished", "aborted", "active"},
-///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations", "stale_if_error",
+///                "revalidations": {"not_modified", "replaced", "error"}, "invalidations",
+///                "purges": {"tags", "urls", "prefixes", "all", "groups"}, "purged": {"found", "on_arrival"},
+///                "stale_if_error", "collapsed", "shadow": {"same", "different", "miss"},
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "latency": {"hit", "origin": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}},
 ///      "zones": [{"name": string, "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit",
-///                 "evictions", "evicted_bytes", "refused", "recoveries"}]}
+///                 "evictions", "evicted_bytes", "refused", "recoveries", "purge_sequence", "purge_floor",
+///                 "purge_soft_floor", "purge_tags", "purge_tags_limit", "purge_prefixes",
+///                 "purge_overflows"}]}
 ///
 /// Counters are integers below 2^64 (a reader that keeps numbers as doubles loses digits from 2^53 on).
 /// Quantiles are microseconds within 1/32, null without values. Bytes of a name that are not UTF-8 appear as

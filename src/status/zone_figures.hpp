@@ -36,6 +36,20 @@ inline constexpr auto kZoneFigures = std::to_array<ZoneFigure>({
      "Responses not stored because no room could be made."},
     {&ZoneReport::recoveries, Kind::counter, "recoveries", "edge_cache_zone_recoveries_total",
      "Shards rebuilt after a process died while changing them."},
+    {&ZoneReport::purge_sequence, Kind::counter, "purge_sequence", "edge_cache_zone_purge_sequence_total",
+     "Number of the last purge or write."},
+    {&ZoneReport::purge_floor, Kind::gauge, "purge_floor", "edge_cache_zone_purge_floor",
+     "Responses asked for before the purge of this number are dead, whatever their tags."},
+    {&ZoneReport::purge_soft_floor, Kind::gauge, "purge_soft_floor", "edge_cache_zone_purge_soft_floor",
+     "Responses asked for before the purge of this number are stale, whatever their tags."},
+    {&ZoneReport::purge_tags, Kind::gauge, "purge_tags", "edge_cache_zone_purge_tags",
+     "Purged tags remembered."},
+    {&ZoneReport::purge_tags_limit, Kind::gauge, "purge_tags_limit", "edge_cache_zone_purge_tags_limit",
+     "Purged tags that can be remembered."},
+    {&ZoneReport::purge_prefixes, Kind::gauge, "purge_prefixes", "edge_cache_zone_purge_prefixes",
+     "Purged prefixes remembered."},
+    {&ZoneReport::purge_overflows, Kind::counter, "purge_overflows", "edge_cache_zone_purge_overflows_total",
+     "Purges forgotten to make room, each by raising a floor."},
 });
 
 }

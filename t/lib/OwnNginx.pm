@@ -135,4 +135,13 @@ sub request {
     return $client->request($method, "http://127.0.0.1:$port$target", { headers => \%headers });
 }
 
+# send($port, $method, $target, $content, %headers): the same with a body; an array of its parts is sent chunked.
+sub send {
+    my ($self, $port, $method, $target, $content, %headers) = @_;
+    my $client = HTTP::Tiny->new(timeout => 20, max_redirect => 0, keep_alive => 0);
+    my @parts = ref $content ? @$content : ();
+    return $client->request($method, "http://127.0.0.1:$port$target",
+        { headers => \%headers, content => ref $content ? sub { shift @parts } : $content });
+}
+
 1;

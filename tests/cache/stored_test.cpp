@@ -53,6 +53,40 @@ BOOST_AUTO_TEST_CASE(a_block_gives_back_what_went_into_it)
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_a_response_can_be_purged_by_comes_back)
+{
+    for (const std::string_view url : {"a/b", "elsewhere/c", ""}) {
+        StoredInput input{.key = "http://a/b", .fields = kFields, .url = url, .sequence = 7};
+        input.tags = {.own = {1, 2, 3}, .fields = {4}, .groups = {5, 6}};
+        const auto block = encode_stored(input);
+        const auto stored = Stored::parse(block);
+        BOOST_REQUIRE(stored.has_value());
+        BOOST_TEST(stored->key() == "http://a/b");
+        BOOST_TEST(stored->field(1).value == "\"a\"");
+        const Purgeable purgeable = stored->purgeable();
+        BOOST_TEST(purgeable.sequence == 7u);
+        BOOST_TEST(purgeable.key == 2u);
+        BOOST_TEST(purgeable.url == url);
+        const std::vector<std::uint64_t> all{1, 2, 3, 4, 5, 6};
+        BOOST_TEST(std::vector(purgeable.tags.begin(), purgeable.tags.end()) == all,
+                   boost::test_tools::per_element());
+        BOOST_TEST(stored->tags().own.size() == 3u);
+        BOOST_TEST(stored->tags().fields.front() == 4u);
+        BOOST_TEST(stored->tags().groups.back() == 6u);
+    }
+    BOOST_TEST(Stored::parse(block_of())->purgeable().key == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(tags_and_url_outside_of_the_block_are_refused)
+{
+    auto block = block_of();
+    head_of(block).own_tags = 60000;
+    BOOST_TEST(!Stored::parse(block).has_value());
+    block = block_of();
+    head_of(block).url_size = static_cast<std::uint32_t>(block.size());
+    BOOST_TEST(!Stored::parse(block).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(fields_are_recognised_whatever_the_case_of_their_names)
 {
     BOOST_CHECK(classify_field("eTaG") == FieldKind::etag);

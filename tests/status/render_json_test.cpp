@@ -52,8 +52,10 @@ BOOST_AUTO_TEST_CASE(the_page_is_one_valid_object_with_the_documented_names_and_
         expected.insert(path);
     }
     for (const char* zone : {"zones[0].", "zones[1]."}) {
-        for (const char* key : {"name", "capacity_bytes", "used_bytes", "dead_bytes", "objects",
-                                "objects_limit", "evictions", "evicted_bytes", "refused", "recoveries"}) {
+        for (const char* key :
+             {"name", "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit", "evictions",
+              "evicted_bytes", "refused", "recoveries", "purge_sequence", "purge_floor", "purge_soft_floor",
+              "purge_tags", "purge_tags_limit", "purge_prefixes", "purge_overflows"}) {
             expected.insert(std::string{zone} + key);
         }
     }

@@ -8,6 +8,7 @@
 
 #include "status/report.hpp"
 #include "status/sample_snapshot.hpp"
+#include "status/zone_figures.hpp"
 
 using namespace edge::status;
 using test::sample_snapshot;
@@ -78,8 +79,8 @@ BOOST_AUTO_TEST_SUITE(status_render_prometheus)
 BOOST_AUTO_TEST_CASE(each_family_is_declared_once_before_its_samples_and_no_series_comes_twice)
 {
     const Page page = read(text(sample_snapshot()));
-    BOOST_TEST(page.types.size() == kFamilies.size() + kTimers.size() + 5 + 9);
-    BOOST_TEST(page.samples.size() == kCounters.size() + kTimers.size() * 21 + 5 + 2 * 9);
+    BOOST_TEST(page.types.size() == kFamilies.size() + kTimers.size() + 5 + kZoneFigures.size());
+    BOOST_TEST(page.samples.size() == kCounters.size() + kTimers.size() * 21 + 5 + 2 * kZoneFigures.size());
 }
 
 BOOST_AUTO_TEST_CASE(a_name_ends_in_total_exactly_when_it_is_a_counter)

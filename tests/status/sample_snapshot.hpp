@@ -32,7 +32,14 @@ inline Snapshot sample_snapshot()
                                     .evictions = 2006,
                                     .evicted_bytes = 2007,
                                     .refused = 2008,
-                                    .recoveries = 2009});
+                                    .recoveries = 2009,
+                                    .purge_sequence = 2010,
+                                    .purge_floor = 2011,
+                                    .purge_soft_floor = 2012,
+                                    .purge_tags = 2013,
+                                    .purge_tags_limit = 2014,
+                                    .purge_prefixes = 2015,
+                                    .purge_overflows = 2016});
     page.zones.push_back(ZoneReport{.name = "we\"i\\r\nd\xff", .capacity_bytes = UINT64_MAX});
     return page;
 }

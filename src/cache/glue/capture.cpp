@@ -2,6 +2,10 @@
 #include <cstring>
 #include <new>
 
+#include "cache/glue/client_side.hpp"
+#include "cache/glue/collapse.hpp"
+#include "cache/glue/output.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
@@ -21,8 +25,9 @@ using Step = Request::Step;
 bool is_the_origins(const Request& q) noexcept
 {
     const ngx_http_request_t& r = q.r;
-    return r.upstream != nullptr && !q.redirected && !r.error_page && r.err_status == 0 &&
-           r.upstream->headers_in.status_n == r.headers_out.status && r.upstream->headers_in.status_n != 0;
+    return r.upstream != nullptr && !q.redirected && q.uri_changes == r.uri_changes && !r.error_page &&
+           r.err_status == 0 && r.upstream->headers_in.status_n == r.headers_out.status &&
+           r.upstream->headers_in.status_n != 0;
 }
 
 std::optional<std::string_view> origin_value(const ngx_table_elt_t* line) noexcept
@@ -39,34 +44,33 @@ void replace(Request& q, const Stored& stored, Status status)
     r.err_status = 0;
     q.step = Step::replacing;
     q.status = status;
-    if (r.upstream != nullptr) r.upstream->buffering = 0;
-    prepare_stored(q, stored);
+    if (r.upstream != nullptr && !needs_buffers(r) && !has_rate_limit(r)) r.upstream->buffering = 0;
+    prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
 }
 
 bool replace_on_error(Request& q, std::uint16_t origin_status)
 {
     if (!q.object) return false;
     const auto stored = Stored::parse(q.object.meta());
-    if (!stored || !may_serve_on_error(q.facts.control, stored->head().lifetime, origin_status, ngx_time(),
-                                       q.conf->settings->policy)) {
+    if (!stored || is_purged(q, q.object, *stored)) return false;
+    if (!may_serve_on_error(q.facts.control, lifetime_now(q, *stored), origin_status, ngx_time(),
+                            q.conf->settings->policy)) {
         return false;
     }
     replace(q, *stored, Status::stale);
     add_cache_status(q, false, origin_status == 0 ? std::nullopt : std::optional{origin_status},
-                     time_to_live(stored->head().lifetime, ngx_time()));
+                     time_to_live(lifetime_now(q, *stored), ngx_time()));
     observer.counted(Count::served_on_error, 1);
     observer.counted(Count::validation_failed, 1);
     return true;
 }
 
-/// A rate limit is kept by the buffered way only: the unbuffered one deletes the timer that would go on
-/// sending.
-bool has_rate_limit(ngx_http_request_t& r) noexcept
+/// The client gets the Date that later hits have, not nginx's own.
+void keep_date(ngx_http_request_t& r)
 {
-    if (r.limit_rate_set) return r.limit_rate != 0;
-    const auto* core =
-        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf((&r), ngx_http_core_module));
-    return core->limit_rate != nullptr && ngx_http_complex_value_size(&r, core->limit_rate, 0) != 0;
+    const ngx_table_elt_t* date = r.upstream->headers_in.date;
+    if (date == nullptr || r.headers_out.date != nullptr) return;
+    r.headers_out.date = &ngx::push_header(r.headers_out.headers, "Date", ngx::view(date->value));
 }
 
 /// A full answer came for a request with our validators, or to a miss.
@@ -81,23 +85,26 @@ void take_answer(Request& q)
         q.reason = start_fill(q);
         if (q.reason == NotStored::stored) {
             q.step = Step::filling;
-            // The event pipe would call us only as fast as the client reads.
-            if (!has_rate_limit(r)) r.upstream->buffering = 0;
+            keep_date(r);
+            free_from_client(q);
         } else {
             observer.not_stored(q.reason);
         }
     }
+    if (status == NGX_HTTP_PARTIAL_CONTENT && q.may_fetch_whole) fetch_whole(q);
     const bool filling = q.step == Step::filling;
     if (!filling && q.object && q.facts.method == Method::get && status < 500) {
         q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
     }
+    if (!filling && q.shadow && q.status == Status::expired && status < 500) q.zone->remove(q.selected);
     add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
     if (!q.stripped_conditions || status != NGX_HTTP_OK) return;
     // The origin was not shown the client's conditions: they are judged here.
     r.allow_ranges = filling ? 1 : 0;
     r.single_range = 1;
     r.disable_not_modified = 1;
-    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified))) {
+    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified),
+                   origin_value(u.headers_in.date))) {
         make_not_modified(r);
         if (filling) q.step = Step::capturing;
     }
@@ -119,14 +126,17 @@ void take_head_answer(Request& q)
     add_cache_status(q, false, status, std::nullopt);
 }
 
-void on_answer(Request& q)
+/// What the origin, or nginx in its place, answered: decides what the client gets and what is kept.
+void take_any_answer(Request& q)
 {
     ngx_http_request_t& r = q.r;
     restore_headers(q);
     q.answered = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q)) {
         const bool failed = q.origin_failed || origin_failed(r);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
+        invalidate_written(q);
         add_cache_status(q, false, std::nullopt, std::nullopt);
         return;
     }
@@ -134,10 +144,11 @@ void on_answer(Request& q)
     if (r.upstream->state != nullptr)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
-        if (invalidates(q.facts.method, status) && q.zone != nullptr && q.key.data != nullptr) invalidate(q);
+        invalidate_written(q);
         add_cache_status(q, false, status, std::nullopt);
         return;
     }
+    if (q.shadow) shadow_answer(q, status);
     if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         const bool renewed = renew_stored(q, true);
         observer.counted(Count::validated_304, 1);
@@ -149,6 +160,8 @@ void on_answer(Request& q)
         if (const auto stored = Stored::parse(q.renewed)) {
             replace(q, *stored, Status::revalidated);
             add_cache_status(q, renewed, status, q.stored_ttl);
+            // Those who wait look again; were it no fresher than before they would ask one after the other.
+            if (renewed && q.stored_ttl > 0) end_flight(q);
             return;
         }
     }
@@ -160,55 +173,17 @@ void on_answer(Request& q)
     }
 }
 
-/// Builds the chain of buffers in the zone that goes on to the client.
-class Output {
-public:
-    explicit Output(Request& q) noexcept : q_{q} {}
-
-    void add(std::span<std::byte> bytes)
-    {
-        auto* start = reinterpret_cast<u_char*>(bytes.data());
-        if (last_ != nullptr && last_->last == start && !ngx_buf_special(last_)) {
-            last_->last = last_->end = start + bytes.size();
-            return;
-        }
-        ngx_buf_t& buf = append();
-        buf.start = buf.pos = start;
-        buf.end = buf.last = start + bytes.size();
-        buf.memory = 1;
+void on_answer(Request& q)
+{
+    take_any_answer(q);
+    const bool for_others = q.step == Step::filling || q.step == Step::capturing;
+    if (q.flight && !for_others) {
+        const auto status = q.r.upstream != nullptr ? q.r.upstream->headers_in.status_n : 0;
+        // That a key is asked for too seldom is no lasting judgement on it.
+        refuse_followers(q, status == 0 || status >= NGX_HTTP_INTERNAL_SERVER_ERROR || !is_the_origins(q) ||
+                                q.reason == NotStored::uses);
     }
-    /// Carries over what a buffer says besides its bytes.
-    void flags_of(const ngx_buf_t& from)
-    {
-        if (!from.flush && !from.last_buf && !from.last_in_chain && !from.sync) return;
-        if (last_ == nullptr || last_->last_buf) append();
-        last_->flush |= from.flush;
-        last_->last_buf |= from.last_buf;
-        last_->last_in_chain |= from.last_in_chain;
-        last_->sync |= from.sync && last_->pos == last_->last;
-    }
-    void rest(ngx_chain_t* link) noexcept { *end_ = link; }
-    ngx_chain_t* chain() const noexcept { return first_; }
-
-private:
-    ngx_buf_t& append()
-    {
-        ngx_chain_t* link = ngx_chain_get_free_buf(q_.r.pool, &q_.free_links);
-        if (link == nullptr) throw std::bad_alloc{};
-        ngx_buf_t& buf = *link->buf;
-        ngx_memzero(&buf, sizeof(buf));
-        buf.tag = &ngx_http_edge_module;
-        link->next = nullptr;
-        *end_ = link;
-        end_ = &link->next;
-        last_ = &buf;
-        return buf;
-    }
-    Request& q_;
-    ngx_chain_t* first_ = nullptr;
-    ngx_chain_t** end_ = &first_;
-    ngx_buf_t* last_ = nullptr;
-};
+}
 
 /// Moves what fits of the buffer into `room`; 0: it could not be read.
 std::size_t take_bytes(ngx_buf_t& buf, std::span<std::byte> room)
@@ -245,12 +220,44 @@ bool store_buffer(Request& q, ngx_buf_t& buf, Output* out)
 void give_up_fill(Request& q, NotStored why) noexcept
 {
     q.step = Step::finished;  // the fill itself stays: buffers on their way to the client point into it
+    if (!q.published) refuse_followers(q, false);
     observer.counted(Count::fill_aborted, 1);
     observer.not_stored(why);
 }
 
+/// The end of a body that went into the zone only. An orphan's client must not get an end it has not had the
+/// rest of.
+ngx_int_t after_fill_only(const Request& q) noexcept
+{
+    return q.orphaned ? NGX_ERROR : NGX_OK;
+}
+
+/// The client has had its 304, or has gone; the zone takes the body.
+ngx_int_t fill_only(Request& q, ngx_chain_t* in)
+{
+    bool ended = false;
+    for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
+        ngx_buf_t& buf = *link->buf;
+        if (q.step == Step::capturing && !store_buffer(q, buf, nullptr)) {
+            give_up_fill(q, NotStored::no_room);
+            q.discard = true;
+            ended = q.orphaned;
+        }
+        buf.pos = buf.last;
+        buf.file_pos = buf.file_last;
+        if (buf.last_buf && q.step == Step::capturing) {
+            finish_fill(q);
+            q.discard = true;
+            ended = true;
+        }
+    }
+    if (q.step == Step::capturing) announce_progress(q);
+    return ended ? after_fill_only(q) : NGX_OK;
+}
+
 ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
 {
+    hold_client(q);
     Output out{q};
     for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
         ngx_buf_t& buf = *link->buf;
@@ -262,29 +269,15 @@ ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
         out.flags_of(buf);
         if (buf.last_buf) finish_fill(q);
     }
-    ngx_chain_t* chain = out.chain();
-    const ngx_int_t rc = next_body(&q.r, chain);
-    ngx_chain_update_chains(q.r.pool, &q.free_links, &q.busy_links, &chain,
-                            static_cast<ngx_buf_tag_t>(&ngx_http_edge_module));
-    return rc;
-}
-
-/// The client has had its 304; the zone takes the body.
-ngx_int_t fill_only(Request& q, ngx_chain_t* in)
-{
-    for (ngx_chain_t* link = in; link != nullptr; link = link->next) {
-        ngx_buf_t& buf = *link->buf;
-        if (q.step == Step::capturing && !store_buffer(q, buf, nullptr)) {
-            give_up_fill(q, NotStored::no_room);
-            q.discard = true;
-        }
-        buf.pos = buf.last;
-        buf.file_pos = buf.file_last;
-        if (buf.last_buf && q.step == Step::capturing) {
-            finish_fill(q);
-            q.discard = true;
-        }
+    if (q.step == Step::filling) announce_progress(q);
+    const ngx_int_t rc = out.send(next_body);
+    keep_rate(q);
+    if (q.step != Step::filling || (rc != NGX_ERROR && rc <= NGX_OK)) return rc;
+    if (q.client_side == nullptr) {
+        give_up_fill(q, NotStored::other);
+        return rc;
     }
+    orphan(q);
     return NGX_OK;
 }
 
@@ -320,6 +313,7 @@ void take_detached_answer(Request& q)
     restore_headers(q);
     q.answered = true;
     q.discard = true;
+    hide_tag_fields(q);
     if (!is_the_origins(q) || q.step != Step::forwarding) return;
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
@@ -327,6 +321,7 @@ void take_detached_answer(Request& q)
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         observer.counted(Count::validated_304, 1);
         if (!renew_stored(q, true)) q.zone->remove(q.object);
+        end_flight(q);
     } else {
         if (q.validating) observer.counted(Count::validated_200, 1);
         q.reason = q.may_fill ? start_fill(q) : NotStored::other;
@@ -348,6 +343,7 @@ ngx_int_t detached_header(ngx_http_request_t& r) noexcept
     if (q != nullptr && !q->answered) {
         ngx::guarded<int>(r.connection->log, 0, [&] {
             take_detached_answer(*q);
+            if (q->step != Step::capturing) refuse_followers(*q, true);
             return 0;
         });
     }
@@ -365,6 +361,19 @@ ngx_int_t detached_body(ngx_http_request_t& r, ngx_chain_t* in) noexcept
     return ngx::guarded<ngx_int_t>(r.connection->log, NGX_ERROR, [&] { return fill_only(*q, in); });
 }
 
+/// A filter after ours, the range filter for one, refuses what we pass on: the body that comes now, if any,
+/// is a page of nginx's own.
+void refused(Request& q) noexcept
+{
+    if (q.step == Step::filling || q.step == Step::capturing) {
+        give_up_fill(q, NotStored::other);
+    } else if (q.step != Step::replacing) {
+        return;
+    }
+    q.step = Step::finished;
+    drop_representation(q.r);
+}
+
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
     if (ngx::is_detached(*r)) return detached_header(*r);
@@ -377,7 +386,15 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         return 0;
     });
     const ngx_int_t rc = next_header(r);
-    if (q->step == Step::capturing && rc == NGX_OK) r->header_only = 0;  // else the origin's body is not read
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        refused(*q);
+    } else if (q->step == Step::capturing) {
+        r->header_only = 0;  // else the origin's body is not read
+        r->read_event_handler = ngx_http_block_reading;
+    } else if (q->step == Step::filling && r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT) {
+        // Who has had its part, or its 304, may leave: that ends nothing.
+        r->read_event_handler = ngx_http_block_reading;
+    }
     return rc;
 }
 
@@ -391,6 +408,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
             case Step::filling:
                 return fill_and_forward(*q, in);
             case Step::capturing:
+                hold_client(*q);
                 return fill_only(*q, in);
             case Step::replacing:
                 return send_replacement(*q, in);
@@ -401,11 +419,15 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
                 }
                 [[fallthrough]];
             case Step::passing:
+            case Step::waiting:
             case Step::serving:
             case Step::forwarding:
+                if (q->compared) shadow_body(*q, in);
                 break;
         }
-        return next_body(r, in);
+        const ngx_int_t rc = next_body(r, in);
+        keep_rate(*q);  // what is stored no longer still goes the way it began
+        return rc;
     });
 }
 

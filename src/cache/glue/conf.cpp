@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cache/glue/use_counting.hpp"
+#include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 
@@ -16,6 +18,7 @@ namespace edge::cache {
 namespace {
 
 constexpr std::uint64_t kDefaultMaxObject = 32 * 1024 * 1024;
+constexpr ngx_msec_t kDefaultWait = 1000;
 /// edge_cache_stale was given without this window; NGX_CONF_UNSET would be inherited over.
 constexpr time_t kNoWindow = -2;
 
@@ -153,8 +156,9 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
             return error();
         }
     }
-    // edge_counters is the shared memory of the status page.
-    if (ngx::view(name) == "off" || ngx::view(name) == "edge_counters" || name.len == 0) {
+    // The others are the module's own shared memory.
+    if (ngx::view(name) == "off" || ngx::view(name) == "edge_counters" || ngx::view(name) == "edge_flights" ||
+        name.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "edge_zone: \"%V\" cannot be a zone's name, choose another, as in main", &name);
         return error();
@@ -292,6 +296,10 @@ char* set_no_cache(ngx_conf_t* cf, LocConf& conf)
 {
     return add_predicates(cf, conf.no_store);
 }
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf)
+{
+    return add_predicates(cf, conf.tags);
+}
 
 char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf)
 {
@@ -355,10 +363,23 @@ char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
     for (ngx_str_t& arg : arguments(cf)) {
         const auto revalidate = option(arg, "while_revalidate=");
         const auto if_error = option(arg, "if_error=");
+        if (const auto ahead = option(arg, "refresh_ahead=")) {
+            const bool percent = ahead->len > 1 && ahead->data[ahead->len - 1] == '%';
+            const ngx_int_t part = percent ? ngx_atoi(ahead->data, ahead->len - 1) : NGX_ERROR;
+            if (part < 1 || part > 50 || conf.refresh_ahead != NGX_CONF_UNSET_UINT) {
+                ngx_conf_log_error(
+                    NGX_LOG_EMERG, cf, 0,
+                    "edge_cache_stale: \"%V\", expected once, from refresh_ahead=1%% to refresh_ahead=50%%",
+                    &arg);
+                return error();
+            }
+            conf.refresh_ahead = static_cast<ngx_uint_t>(part);
+            continue;
+        }
         if (!revalidate && !if_error) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "edge_cache_stale: unknown parameter \"%V\", expected while_revalidate= and "
-                               "if_error=, or off alone",
+                               "edge_cache_stale: unknown parameter \"%V\", expected while_revalidate=, "
+                               "if_error= and refresh_ahead=, or off alone",
                                &arg);
             return error();
         }
@@ -380,17 +401,81 @@ char* set_cache_stale(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
+char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.collapse != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const auto args = arguments(cf);
+    if (ngx::view(args[0]) != "on" && ngx::view(args[0]) != "off") {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_collapse: \"%V\", expected on or off", &args[0]);
+        return error();
+    }
+    conf.collapse = ngx::view(args[0]) == "on" ? 1 : 0;
+    for (ngx_str_t& arg : args.subspan(1)) {
+        const auto wait = option(arg, "wait=");
+        const auto across = option(arg, "across=");
+        if (wait && conf.collapse && conf.collapse_wait == NGX_CONF_UNSET_MSEC) {
+            ngx_str_t time = *wait;
+            const ngx_int_t ms = ngx_parse_time(&time, 0);
+            if (ms == NGX_ERROR || ms == 0 || ms > std::numeric_limits<std::int32_t>::max()) {
+                ngx_conf_log_error(
+                    NGX_LOG_EMERG, cf, 0,
+                    "edge_cache_collapse: invalid time in \"%V\", expected as in wait=1s or wait=500ms",
+                    &arg);
+                return error();
+            }
+            conf.collapse_wait = static_cast<ngx_msec_t>(ms);
+        } else if (!across || ngx::view(*across) != "zone") {
+            ngx_conf_log_error(
+                NGX_LOG_EMERG, cf, 0,
+                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone, or off "
+                "alone",
+                &arg);
+            return error();
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.min_uses != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    conf.min_uses = ngx_atoi(arg.data, arg.len);
+    if (conf.min_uses >= 1 && conf.min_uses <= UseCounts::kMost) return NGX_CONF_OK;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_min_uses: invalid number \"%V\", expected 1 to %ui",
+                       &arg, static_cast<ngx_uint_t>(UseCounts::kMost));
+    return error();
+}
+
+char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.shadow != NGX_CONF_UNSET) return const_cast<char*>("is duplicate");
+    const ngx_str_t& arg = arguments(cf)[0];
+    if (ngx::view(arg) != "on" && ngx::view(arg) != "off") {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_cache_shadow: invalid \"%V\", expected on or off",
+                           &arg);
+        return error();
+    }
+    conf.shadow = ngx::view(arg) == "on" ? 1 : 0;
+    return NGX_CONF_OK;
+}
+
 void init_loc_conf(LocConf& conf) noexcept
 {
+    conf.collapse = NGX_CONF_UNSET;
+    conf.refresh_ahead = NGX_CONF_UNSET_UINT;
+    conf.collapse_wait = NGX_CONF_UNSET_MSEC;
     conf.key = static_cast<ngx_http_complex_value_t*>(NGX_CONF_UNSET_PTR);
     conf.head = NGX_CONF_UNSET_UINT;
     conf.while_revalidate = NGX_CONF_UNSET;
     conf.if_error = NGX_CONF_UNSET;
+    conf.min_uses = NGX_CONF_UNSET;
+    conf.shadow = NGX_CONF_UNSET;
 }
 
 namespace {
 
-const Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
+Settings* build_settings(ngx_conf_t* cf, const LocConf& conf)
 {
     auto& settings = ngx::make<Settings>(cf->pool);
     PolicyConfig& policy = settings.policy;
@@ -439,9 +524,11 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         }
         conf.zone = *zone;
     }
+    check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;
     }
+    inherit(conf.args, parent.args);
     inherit(conf.bypass, parent.bypass);
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
@@ -452,10 +539,22 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     if (conf.while_revalidate == NGX_CONF_UNSET) {
         const bool said = parent.while_revalidate != NGX_CONF_UNSET;
         conf.while_revalidate = said ? parent.while_revalidate : kNoWindow;
+        conf.refresh_ahead = parent.refresh_ahead;
         conf.if_error = said ? parent.if_error : kNoWindow;
     }
-    conf.settings = build_settings(cf, conf);
-    return NGX_CONF_OK;
+    if (conf.collapse == NGX_CONF_UNSET) {
+        conf.collapse = parent.collapse == NGX_CONF_UNSET ? 1 : parent.collapse;
+        conf.collapse_wait = parent.collapse_wait;
+    }
+    if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
+    if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
+    if (conf.min_uses == NGX_CONF_UNSET)
+        conf.min_uses = parent.min_uses == NGX_CONF_UNSET ? 1 : parent.min_uses;
+    if (conf.shadow == NGX_CONF_UNSET) conf.shadow = parent.shadow == NGX_CONF_UNSET ? 0 : parent.shadow;
+    if (conf.zone != nullptr && conf.min_uses > 1 && !add_use_counts(cf, *conf.zone)) return error();
+    Settings* settings = build_settings(cf, conf);
+    conf.settings = settings;
+    return merge_purge(cf, zones, parent, conf, *settings) ? NGX_CONF_OK : error();
 }
 
 }

@@ -5,6 +5,7 @@
 
 #include "cache/glue/zone_binding.hpp"
 #include "cache/policy.hpp"
+#include "http/query.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
@@ -13,6 +14,7 @@ namespace edge::cache {
 /// the enclosing one where a location says nothing.
 struct Settings {
     PolicyConfig policy;
+    std::vector<ZoneBinding*> purge_zones;  ///< edge_purge: the zones it acts on
 };
 
 /// The cache's part of a location's configuration; plain, so that nginx can zero it. Fields a directive has
@@ -22,6 +24,7 @@ struct LocConf {
     ngx_str_t zone_place;           ///< file:line where it was said
     ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
     ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
+    const http::QueryRules* args;   ///< edge_cache_args, for the default key; nullptr = not said
     ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t; empty = off
     ngx_array_t* no_store;          ///< edge_no_cache
     ngx_uint_t head;                ///< edge_cache_methods: HEAD is answered too
@@ -31,7 +34,17 @@ struct LocConf {
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
+    ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
+    ngx_flag_t collapse;       ///< edge_cache_collapse
+    ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
+    ngx_int_t min_uses;        ///< edge_cache_min_uses
+    ngx_flag_t shadow;         ///< edge_cache_shadow
     const Settings* settings;  ///< made by merge()
+    ngx_array_t* tags;         ///< edge_cache_tag: ngx_http_complex_value_t; empty = off
+    ngx_array_t* tag_headers;  ///< edge_cache_tag_header: ngx_str_t; empty = off
+    ngx_uint_t purge;          ///< edge_purge stands here; not inherited by locations
+    ngx_array_t* purge_zones;  ///< ngx_str_t, as named
+    ngx_str_t purge_place;     ///< file:line where it was said
 };
 
 enum IgnoreHeader : ngx_uint_t {
@@ -69,9 +82,13 @@ void init_loc_conf(LocConf& conf) noexcept;
 /// NGX_CONF_ERROR is already logged with file and line.
 char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf);
 
+/// Warns where one block has both edge_cache_args and a key of its own. `own`: not merged yet.
+void check_args(ngx_conf_t* cf, const LocConf& own);
+
 // Directive setters; `conf` is the LocConf.
 char* set_cache(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_args(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_valid(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_methods(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_bypass(ngx_conf_t* cf, LocConf& conf);
@@ -80,6 +97,15 @@ char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf);
 char* set_ignore_client(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_vary(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_stale(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_tag(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf);
+char* set_purge(ngx_conf_t* cf, LocConf& conf);
+/// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
+bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,
+                 Settings& settings);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

@@ -24,6 +24,17 @@ enum class Count : std::uint8_t {
     not_modified,     ///< 304 to a client, judged by us
     partial,          ///< 206 out of the zone
     gateway_timeout,  ///< only-if-cached
+    collapsed,        ///< answered with what another request was asking for
+    shadow_same,      ///< edge_cache_shadow: the stored answer would have been the origin's
+    shadow_different,
+    shadow_miss,  ///< nothing would have been sent from the zone
+    purged_tags,  ///< named to be purged
+    purged_urls,
+    purged_prefixes,
+    purged_all,
+    purged_groups,
+    purged_found,     ///< stored responses found dead
+    dead_on_arrival,  ///< overtaken by a purge or a write while being stored
 };
 
 /// What the cache tells whoever counts. Called from the request path: must be quick and must not throw.

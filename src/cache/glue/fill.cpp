@@ -2,7 +2,10 @@
 #include <array>
 #include <string>
 
+#include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
+#include "cache/glue/use_counting.hpp"
 #include "http/http_date.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
@@ -20,6 +23,29 @@ bool end_is_known(const ngx_http_upstream_t& u) noexcept
     if (u.headers_in.status_n == NGX_HTTP_NO_CONTENT) return true;
     const std::string_view scheme = ngx::view(u.schema);
     return scheme.starts_with("fastcgi") || scheme.starts_with("grpc");
+}
+
+/// nginx takes a FastCGI answer without Content-Length for whole when the connection just closes; only the
+/// records that end it say so.
+bool end_was_seen(const Request& q) noexcept
+{
+    const ngx_http_upstream_t* u = q.r.upstream;
+    if (q.expected_length >= 0 || u == nullptr || !ngx::view(u->schema).starts_with("fastcgi")) return true;
+    return u->buffering ? u->pipe->upstream_done != 0 : u->length == 0;
+}
+
+/// Whoever else reads this answer may see another end than nginx does (RFC 9112 section 6.3).
+bool length_contradicts(http::Fields origin) noexcept
+{
+    std::string_view length;
+    bool coded = false;
+    for (const http::Field& field : origin) {
+        if (ngx::equals_ignoring_case(field.name, "Transfer-Encoding")) coded = true;
+        if (!ngx::equals_ignoring_case(field.name, "Content-Length")) continue;
+        if (!length.empty() && length != field.value) return true;
+        length = field.value;
+    }
+    return coded && !length.empty();
 }
 
 /// What is kept of an answer: the lines that nginx lets through (proxy_hide_header is honoured on hits too),
@@ -70,61 +96,47 @@ std::int64_t parse_last_modified(http::Fields fields)
     return -1;
 }
 
-/// The request fields that select among variants: the origin's Vary and edge_cache_vary. Sorted, each once.
-std::vector<std::string> selecting_fields(const Request& q, http::Fields origin)
+/// The number of the vary record for `names`: of the one there is, which another request may have made
+/// meanwhile, or of a new one, which is found at once, so that whoever follows this answer knows what selects
+/// it. 0: no room.
+std::uint64_t publish_vary(Request& q, const std::vector<std::string>& names)
 {
-    std::vector<std::string> names;
-    if (!q.conf->settings->policy.ignore.vary) names = http::parse_vary(origin).names;
-    if (q.conf->vary != nullptr) {
-        const auto* extra = static_cast<const ngx_str_t*>(q.conf->vary->elts);
-        for (ngx_uint_t i = 0; i < q.conf->vary->nelts; ++i) names.emplace_back(ngx::view(extra[i]));
+    const Pin there = q.zone->find(q.primary);
+    const auto stored = there ? Stored::parse(there.meta()) : std::nullopt;
+    if (stored && stored->head().kind == StoredKind::vary && stored->key() == ngx::view(q.key)) {
+        const auto fields = stored->fields();
+        const auto same = [](const std::string& name, const http::Field& field) {
+            return name == field.name;
+        };
+        if (std::equal(names.begin(), names.end(), fields.begin(), fields.end(), same))
+            return stored->head().number;
     }
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-}
-
-/// Decides under which key the answer goes: the primary one, a variant's under the record there is, or a
-/// variant's under a new record.
-void choose_key(Request& q, const std::vector<std::string>& names)
-{
-    q.selected_key = q.key;
-    if (!names.empty()) {
-        std::uint64_t number = q.vary_number;
-        if (number == 0 || names != q.vary_names) {
-            number = q.new_vary_number = q.zone->next_number();
-            q.new_vary_names = names;
-        }
-        q.selected_key = variant_key(q, names, number);
-    }
-    q.selected = q.zone->hash(ngx::view(q.selected_key));
-}
-
-/// Puts the vary record in place that the variant just filled needs. false: another request has made one for
-/// the same fields meanwhile, and its variants stay.
-bool publish_vary(Request& q)
-{
-    if (const Pin there = q.zone->find(q.primary)) {
-        const auto stored = Stored::parse(there.meta());
-        if (stored && stored->head().kind == StoredKind::vary && stored->key() == ngx::view(q.key) &&
-            std::equal(q.new_vary_names.begin(), q.new_vary_names.end(), stored->fields().begin(),
-                       stored->fields().end(), [](const std::string& name, const http::Field& field) {
-                           return name == field.name;
-                       })) {
-            return false;
-        }
-    }
-    std::vector<http::Field> names;
-    for (const std::string& name : q.new_vary_names) names.push_back({name, {}});
+    const std::uint64_t number = q.zone->next_number();
+    std::vector<http::Field> lines;
+    for (const std::string& name : names) lines.push_back({name, {}});
     const auto block = encode_stored({.kind = StoredKind::vary,
                                       .status = 0,
                                       .lifetime = {},
                                       .last_modified = -1,
-                                      .number = q.new_vary_number,
+                                      .number = number,
                                       .key = ngx::view(q.key),
-                                      .fields = names});
+                                      .fields = lines});
     Fill record = q.zone->begin(q.primary, 0);
-    return record && record.set_meta(block) && static_cast<bool>(record.finish());
+    return record && record.set_meta(block) && record.finish() ? number : 0;
+}
+
+/// Decides under which key the answer goes: the primary one, or a variant's. false: no room for the vary
+/// record.
+bool choose_key(Request& q, const std::vector<std::string>& names)
+{
+    q.selected_key = q.key;
+    if (!names.empty()) {
+        const std::uint64_t number = publish_vary(q, names);
+        if (number == 0) return false;
+        q.selected_key = variant_key(q, names, number);
+    }
+    q.selected = q.zone->hash(ngx::view(q.selected_key));
+    return true;
 }
 
 }
@@ -147,12 +159,17 @@ NotStored start_fill(Request& q)
                                             .response_time = ngx_time()},
                                            policy);
     if (!verdict.store()) return verdict.reason;
+    if (length_contradicts(origin)) return NotStored::malformed;
     if (!end_is_known(u)) return NotStored::incomplete;
-    choose_key(q, selecting_fields(q, origin));
+    if (q.conf->min_uses > 1 && !q.object && count_use(*q.conf->zone, q.primary) < q.conf->min_uses)
+        return NotStored::uses;
+    if (!choose_key(q, selecting_fields(q, origin))) return NotStored::no_room;
 
     q.expected_length = u.headers_in.content_length_n;
     const auto hint = static_cast<std::uint64_t>(std::max<std::int64_t>(q.expected_length, 0));
     if (hint > q.conf->zone->shape.max_object) return NotStored::too_large;
+    auto tags = collect_tags(q, origin);
+    if (!tags) return NotStored::tags;
     const Visible visible{q, origin};
     const auto block = encode_stored({.kind = StoredKind::response,
                                       .status = static_cast<std::uint16_t>(u.headers_in.status_n),
@@ -160,7 +177,10 @@ NotStored start_fill(Request& q)
                                       .last_modified = parse_last_modified(visible.fields()),
                                       .number = 0,
                                       .key = ngx::view(q.selected_key),
-                                      .fields = visible.fields()});
+                                      .fields = visible.fields(),
+                                      .url = purge_url(r, *q.conf, ngx::view(q.key)),
+                                      .sequence = q.purge_sequence,
+                                      .tags = std::move(*tags)});
     if (block.empty()) return NotStored::too_large;
     q.fill = q.zone->begin(q.selected, hint);
     if (!q.fill || !q.fill.set_meta(block)) {
@@ -169,6 +189,7 @@ NotStored start_fill(Request& q)
     }
     q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
     observer.counted(Count::fill_started, 1);
+    announce_fill(q, verdict.lifetime);
     return NotStored::stored;
 }
 
@@ -176,16 +197,14 @@ void finish_fill(Request& q)
 {
     q.step = Request::Step::finished;
     const std::uint64_t size = q.fill.body_size();
-    if (q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) {
+    if ((q.expected_length >= 0 && size != static_cast<std::uint64_t>(q.expected_length)) ||
+        !end_was_seen(q)) {
         observer.counted(Count::fill_aborted, 1);
         observer.not_stored(NotStored::incomplete);
         return;
     }
-    if (!q.new_vary_names.empty() && !publish_vary(q)) {
-        observer.counted(Count::fill_aborted, 1);
-        return;
-    }
-    q.object = q.fill.finish();
+    arrive(q);
+    end_flight(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
 }
@@ -207,20 +226,32 @@ bool renew_stored(Request& q, bool not_modified)
     facts.method = Method::get;
     facts.has_range = false;
     facts.control = {};  // a client's no-store does not take away what others may use
-    const StoreVerdict verdict = may_store(facts,
-                                           {.status = stored->head().status,
-                                            .fields = judged,
-                                            .request_time = q.asked_at,
-                                            .response_time = ngx_time()},
-                                           policy);
+    const StoreVerdict verdict = may_update(facts, stored->head().status, judged,
+                                            {.status = NGX_HTTP_NOT_MODIFIED,
+                                             .fields = origin,
+                                             .request_time = q.asked_at,
+                                             .response_time = ngx_time()},
+                                            policy);
+    // What this client was told because of its credentials says nothing of what others may use.
+    if (verdict.reason == NotStored::authorization || verdict.reason == NotStored::cookie) {
+        q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
+        q.stored_ttl = time_to_live(stored->head().lifetime, ngx_time());
+        return true;
+    }
+    // The answer to a HEAD says nothing of the body: that is as old as it was.
+    const StoredTags tags_before = stored->tags();
+    auto tags = not_modified ? collect_tags(q, origin, &tags_before) : tags_before;
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
                                .lifetime = verdict.lifetime,
                                .last_modified = parse_last_modified(kept),
                                .number = 0,
                                .key = stored->key(),
-                               .fields = kept});
-    if (verdict.store() && !q.renewed.empty()) {
+                               .fields = kept,
+                               .url = stored->url(),
+                               .sequence = not_modified ? q.purge_sequence : stored->head().sequence,
+                               .tags = tags.value_or(tags_before)});
+    if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
         static_cast<void>(q.zone->replace_meta(q.object, q.renewed));
     } else {
@@ -230,9 +261,15 @@ bool renew_stored(Request& q, bool not_modified)
     return true;
 }
 
-void invalidate(Request& q)
+void invalidate_written(Request& q)
 {
-    std::uint64_t removed = q.zone->remove(q.primary) ? 1 : 0;
+    if (q.written || q.zone == nullptr || q.key.data == nullptr || q.r.upstream == nullptr) return;
+    const auto status = static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n);
+    if (q.facts.method != Method::unsafe || status == 0) return;
+    q.written = true;
+    purge_groups(q);
+    if (!invalidates(q.facts.method, status)) return;
+    std::uint64_t removed = purge_written(q, ngx::view(q.key));
     if (q.conf->key == nullptr) {  // another key's text for another URI is not ours to guess
         const std::string base = effective_uri(q.r);
         const std::string_view own = ngx::view(q.key);
@@ -244,7 +281,7 @@ void invalidate(Request& q)
                 return;
             }
             if (const auto target = same_origin_target(base, ngx::view(line.value))) {
-                if (q.zone->remove(q.zone->hash(prefix + *target))) ++removed;
+                removed += purge_written(q, prefix + key_target(*q.conf, *target));
             }
         });
     }

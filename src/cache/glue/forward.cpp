@@ -44,6 +44,11 @@ void hash_names(ngx_list_t& list) noexcept
 void swap_headers(Request& q)
 {
     ngx_http_request_t& r = q.r;
+    // Also when no answer comes: the access log reads them.
+    ngx_http_cleanup_t* end = ngx_http_cleanup_add(&r, 0);
+    if (end == nullptr) throw std::bad_alloc{};
+    end->data = &q;
+    end->handler = [](void* data) noexcept { restore_headers(*static_cast<Request*>(data)); };
     q.client_headers = r.headers_in.headers;
     if (ngx_list_init(&r.headers_in.headers, r.pool, 24, sizeof(ngx_table_elt_t)) != NGX_OK) {
         r.headers_in.headers = q.client_headers;

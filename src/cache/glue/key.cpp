@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <new>
 #include <string>
 
 #include "cache/glue/request.hpp"
+#include "http/query.hpp"
 #include "http/token.hpp"
 #include "http/vary.hpp"
 #include "nginx/headers.hpp"
@@ -11,6 +13,10 @@
 namespace edge::cache {
 
 namespace {
+
+// A control character that no URI and no header value contains sets the parts apart.
+constexpr char kPartMark = '\1';
+constexpr std::string_view kVariantMark = "\1vary\1";
 
 std::string_view scheme(ngx_http_request_t& r) noexcept
 {
@@ -51,6 +57,11 @@ std::string effective_uri(ngx_http_request_t& r)
     return uri;
 }
 
+std::string key_target(const LocConf& conf, std::string_view uri)
+{
+    return conf.args != nullptr ? http::normalise_target(uri, *conf.args) : std::string{uri};
+}
+
 ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
 {
     ngx_str_t key{};
@@ -68,6 +79,8 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     const std::string_view port = port_suffix(r);
     std::string_view uri = ngx::view(r.unparsed_uri);
     uri = uri.substr(0, uri.find('#'));
+    std::string normalised;
+    if (conf.args != nullptr && !conf.args->keep_all()) uri = normalised = key_target(conf, uri);
     key.len = name.size() + 1 + proto.size() + 3 + host.size() + port.size() + uri.size();
     key.data = static_cast<u_char*>(ngx_pnalloc(r.pool, key.len));
     if (key.data == nullptr) throw std::bad_alloc{};
@@ -81,6 +94,24 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     return key;
 }
 
+ngx_str_t printable_key(Request& q)
+{
+    static constexpr std::string_view kDigits = "0123456789ABCDEF";
+    const std::string_view text = ngx::view(q.key);
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (std::none_of(text.begin(), text.end(), control)) return q.key;
+    std::string escaped;
+    for (const char c : text) {
+        if (control(c)) {
+            const auto byte = static_cast<unsigned char>(c);
+            escaped.append({'%', kDigits[byte >> 4], kDigits[byte & 15]});
+        } else {
+            escaped += c;
+        }
+    }
+    return ngx::copy(q.r.pool, escaped);
+}
+
 http::Fields client_fields(Request& q)
 {
     return ngx::fields_of(q.headers_swapped ? q.client_headers : q.r.headers_in.headers, q.r.pool);
@@ -88,14 +119,41 @@ http::Fields client_fields(Request& q)
 
 ngx_str_t variant_key(Request& q, const std::vector<std::string>& names, std::uint64_t number)
 {
-    // A control character that no URI and no header value contains sets the parts apart.
     std::string text;
     text.reserve(q.key.len + 256);
-    text.append(ngx::view(q.key)).append("\1vary\1").append(std::to_string(number)).append("\1");
+    text.append(ngx::view(q.key)).append(kVariantMark).append(std::to_string(number)).append(1, kPartMark);
     http::append_secondary_key(text, names, client_fields(q), &seen_values);
     const ngx_str_t key = ngx::copy(q.r.pool, text);
     if (key.data == nullptr) throw std::bad_alloc{};
     return key;
+}
+
+std::vector<std::string> selecting_fields(const Request& q, http::Fields answer)
+{
+    std::vector<std::string> names;
+    if (!q.conf->settings->policy.ignore.vary) names = http::parse_vary(answer).names;
+    if (q.conf->vary != nullptr) {
+        const auto* extra = static_cast<const ngx_str_t*>(q.conf->vary->elts);
+        for (ngx_uint_t i = 0; i < q.conf->vary->nelts; ++i) names.emplace_back(ngx::view(extra[i]));
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+}
+
+bool selects(Request& q, const Stored& stored)
+{
+    if (stored.head().kind != StoredKind::response) return false;
+    const std::string_view key = stored.key();
+    const auto names = selecting_fields(q, stored.fields());
+    if (names.empty()) return key == ngx::view(q.key);
+    // The number of the vary record is all that may differ: this request may not have seen the record.
+    const std::size_t at = q.key.len + kVariantMark.size();
+    const std::size_t end = key.find(kPartMark, at);
+    if (!key.starts_with(ngx::view(q.key)) || key.substr(q.key.len, kVariantMark.size()) != kVariantMark)
+        return false;
+    return end != std::string_view::npos &&
+           key.substr(end + 1) == http::secondary_key(names, client_fields(q));
 }
 
 }

@@ -1,6 +1,8 @@
 #include <array>
 #include <new>
 
+#include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
 #include "nginx/detached.hpp"
@@ -88,19 +90,20 @@ Pin find_object(Request& q)
     if (!pin) return {};
     auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
-    if (stored->head().kind == StoredKind::response) return pin;
+    if (stored->head().kind == StoredKind::response)
+        return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 
     q.forward = Forward::vary_miss;
-    q.vary_number = stored->head().number;
-    for (std::size_t i = 0; i < stored->size(); ++i) q.vary_names.emplace_back(stored->field(i).name);
-    q.selected_key = variant_key(q, q.vary_names, q.vary_number);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < stored->size(); ++i) names.emplace_back(stored->field(i).name);
+    q.selected_key = variant_key(q, names, stored->head().number);
     q.selected = q.zone->hash(ngx::view(q.selected_key));
     pin = q.zone->find(q.selected);
     if (!pin) return {};
     stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
-    return pin;
+    return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 }
 
 bool has_validator(const Stored& stored) noexcept
@@ -108,12 +111,14 @@ bool has_validator(const Stored& stored) noexcept
     return stored.value(FieldKind::etag).has_value() || stored.value(FieldKind::last_modified).has_value();
 }
 
-/// Goes on to the content handler, which asks the origin.
+}
+
 ngx_int_t forward(Request& q)
 {
     ngx_http_request_t& r = q.r;
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
+    q.purge_sequence = q.conf->zone->purges.sequence();
     if (q.object) {
         const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
@@ -127,17 +132,24 @@ ngx_int_t forward(Request& q)
         swap_headers(q);
     }
     q.facts.has_range = r.headers_in.range != nullptr && !q.headers_swapped;
+    q.may_fetch_whole = q.may_fill && get && q.facts.has_range && !q.facts.has_authorization;
     q.may_fill = q.may_fill && get && !q.facts.has_range;
     return NGX_DECLINED;
 }
+
+namespace {
 
 ngx_int_t serve(Request& q, const Stored& stored, Status status)
 {
     q.step = Request::Step::serving;
     q.status = status;
+    if (q.follower != nullptr && status == Status::hit) {
+        q.collapsed = true;  // it waited for another request, which is done already
+        observer.counted(Count::collapsed, 1);
+    }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    prepare_stored(q, stored);
-    add_cache_status(q, false, std::nullopt, time_to_live(stored.head().lifetime, ngx_time()));
+    prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
+    add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
     return NGX_DONE;
@@ -149,6 +161,18 @@ ngx_int_t refuse_to_forward(Request& q)
     q.forward = Forward::none;
     observer.counted(Count::gateway_timeout, 1);
     return NGX_HTTP_GATEWAY_TIME_OUT;
+}
+
+/// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
+/// starts again; after X-Accel-Redirect or error_page the URL's answer is another decision of the app or of
+/// nginx, which must not be stored under it, nor replaced by what is.
+bool answered_elsewhere(const Request& q) noexcept
+{
+    // What was about to be sent from the zone may still be referred to by header lines.
+    return q.step == Request::Step::serving || q.r.upstream != nullptr || q.r.error_page ||
+           q.r.err_status != 0 || q.answered || q.redirected;
+}
+
 }
 
 ngx_int_t look_up(Request& q)
@@ -165,17 +189,25 @@ ngx_int_t look_up(Request& q)
         return forward(q);
     }
     if (q.detached) {
+        // What nothing is stored of yet is fetched once; what is stored, its own lease has made this the only
+        // one for.
+        if (!lead_alone(q) && !q.object) return NGX_HTTP_NO_CONTENT;
         q.forward = Forward::stale;
+        return forward(q);
+    }
+    if (q.conf->shadow != 0) {
+        shadow_lookup(q);
         return forward(q);
     }
     const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
-        return q.facts.control.only_if_cached ? refuse_to_forward(q) : forward(q);
+        return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);
     }
-    const ReuseVerdict verdict = may_reuse(q.facts.control, stored->head().lifetime, ngx_time(), policy);
+    const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {
         case Reuse::fresh:
+            if (refresh_is_due(q, stored->head().lifetime, verdict.ttl)) static_cast<void>(start_refresh(q));
             return serve(q, *stored, Status::hit);
         case Reuse::stale_allowed:
             return serve(q, *stored, Status::stale);
@@ -190,20 +222,18 @@ ngx_int_t look_up(Request& q)
     }
     q.forward = verdict.forward == Forward::none ? Forward::stale : verdict.forward;
     q.status = Status::expired;
-    return forward(q);
+    return ask_origin(q);
 }
 
-/// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
-/// starts again; after X-Accel-Redirect or error_page the URL's answer is another decision of the app or of
-/// nginx, which must not be stored under it, nor replaced by what is.
-bool answered_elsewhere(const Request& q) noexcept
+Request::~Request()
 {
-    return q.r.upstream != nullptr || q.r.error_page || q.r.err_status != 0 || q.answered || q.redirected;
+    if (step == Step::filling || step == Step::capturing) {
+        observer.counted(Count::fill_aborted, 1);
+        observer.not_stored(NotStored::incomplete);
+    }
+    fill = {};  // so that followers see it broken when they are woken
+    abandon_flight(*this);
 }
-
-}
-
-Request::~Request() = default;
 
 Request* Request::find(ngx_http_request_t& r) noexcept
 {
@@ -217,12 +247,17 @@ Request* Request::find(ngx_http_request_t& r) noexcept
 ngx_int_t on_lookup(ngx_http_request_t& r)
 {
     if (&r != r.main) return NGX_DECLINED;
+    if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
+        q != nullptr && q->step == Request::Step::waiting) {
+        return after_wait(*q);
+    }
     Request* earlier = r.internal ? ngx::find<Request>(r.pool) : nullptr;
     LocConf& conf = loc_conf(r);
     Zone* zone = conf.zone != nullptr ? conf.zone->store() : nullptr;
     if (earlier != nullptr) {
         restore_headers(*earlier);
         if (answered_elsewhere(*earlier)) {
+            invalidate_written(*earlier);
             earlier->may_fill = false;
             earlier->redirected = true;
             earlier->origin_failed = earlier->origin_failed || origin_failed(r);
@@ -232,12 +267,14 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         earlier->step = Request::Step::passing;
         earlier->object = {};
     }
+    if (const ngx_int_t rc = on_purge(r, conf); rc != NGX_DECLINED) return rc;
     if (zone == nullptr) return NGX_DECLINED;
 
     Request& q = ngx::make<Request>(r.pool, r);
     ngx_http_set_ctx((&r), &q, ngx_http_edge_module);
     q.conf = &conf;
     q.zone = zone;
+    q.uri_changes = r.uri_changes;
     q.detached = ngx::is_detached(r);
     q.facts.method = classify_method(ngx::view(r.method_name));
     q.facts.has_authorization = has_authorization(r);

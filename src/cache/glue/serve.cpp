@@ -98,9 +98,17 @@ bool says_none(std::optional<std::string_view> accept_ranges) noexcept
     return accept_ranges && ngx::equals_ignoring_case(*accept_ranges, "none");
 }
 
+/// Why the answer is not kept; else what happened that the rest of Cache-Status does not say.
+std::string_view detail_of(const Request& q) noexcept
+{
+    if (q.reason != NotStored::stored) return reason_name(q.reason);
+    return q.shadow ? "shadow" : "";
 }
 
-bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified)
+}
+
+bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<std::string_view> modified,
+                std::optional<std::string_view> date)
 {
     ngx_http_request_t& r = q.r;
     const ngx_uint_t ignored = q.conf->ignore_client;
@@ -109,7 +117,8 @@ bool client_has(Request& q, std::optional<std::string_view> etag, std::optional<
     if ((ignored & kIgnoreClientIfNoneMatch) != 0) none_match.reset();
     if ((ignored & kIgnoreClientIfModifiedSince) != 0) modified_since.reset();
     if (!none_match && !modified_since) return false;
-    return evaluate_precondition(none_match, modified_since, etag, modified) == Precondition::not_modified;
+    return evaluate_precondition(none_match, modified_since, etag, modified, date, ngx_time()) ==
+           Precondition::not_modified;
 }
 
 void make_not_modified(ngx_http_request_t& r) noexcept
@@ -127,7 +136,19 @@ void make_not_modified(ngx_http_request_t& r) noexcept
     observer.counted(Count::not_modified, 1);
 }
 
-void prepare_stored(Request& q, const Stored& stored)
+void drop_representation(ngx_http_request_t& r) noexcept
+{
+    ngx::for_each_header(r.headers_out.headers, [](ngx_table_elt_t& line) {
+        for (const std::string_view name :
+             {"Content-Encoding", "Content-Language", "Content-Location", "Content-Disposition",
+              "Cache-Control", "Expires", "ETag", "Last-Modified", "Age"}) {
+            if (ngx::equals_ignoring_case(ngx::view(line.key), name)) line.hash = 0;
+        }
+    });
+    r.headers_out.content_encoding = nullptr;
+}
+
+void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
 {
     ngx_http_request_t& r = q.r;
     const StoredHead& head = stored.head();
@@ -138,7 +159,7 @@ void prepare_stored(Request& q, const Stored& stored)
     r.single_range = 1;  // several ranges over several buffers are beyond nginx's range filter: 200 then
     r.headers_out.last_modified_time = head.last_modified;
     const bool bodiless = head.status == NGX_HTTP_NO_CONTENT || head.status == NGX_HTTP_NOT_MODIFIED;
-    r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(q.object.body_size());
+    r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(length);
     const auto& out = r.headers_out;
     for (std::size_t i = 0; i < stored.size(); ++i) push_stored(r, stored.kind(i), stored.field(i));
     q.age = current_age(head.lifetime, ngx_time());
@@ -148,13 +169,14 @@ void prepare_stored(Request& q, const Stored& stored)
     const auto etag = value_of(out.etag);
     const auto modified = value_of(out.last_modified);
     const auto date = value_of(out.date);
-    if (!says_none(value_of(out.accept_ranges)) &&
+    // Range means nothing to a HEAD (RFC 9110 section 14.2).
+    const bool range_counts = q.facts.method == Method::get || r.headers_in.range == nullptr;
+    if (range_counts && !says_none(value_of(out.accept_ranges)) &&
         range_applies(value_of(r.headers_in.if_range), etag, modified, date)) {
         ngx_http_clear_accept_ranges((&r));  // the range filter adds its own
         r.allow_ranges = 1;
     }
-    // Without Last-Modified the response is as old as its Date says (RFC 9111 section 4.3.2).
-    if (client_has(q, etag, modified ? modified : date)) make_not_modified(r);
+    if (client_has(q, etag, modified, date)) make_not_modified(r);
 }
 
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
@@ -162,14 +184,14 @@ void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> orig
 {
     ngx_http_request_t& r = q.r;
     const http::CacheStatus member{.cache = "edge",
-                                   .hit = q.step == Request::Step::serving,
+                                   .hit = q.step == Request::Step::serving && !q.collapsed,
                                    .forward = forward_name(q.forward),
                                    .forward_status = origin_status.value_or(0),
                                    .ttl = ttl,
                                    .stored = stored,
-                                   .collapsed = false,
+                                   .collapsed = q.collapsed,
                                    .key = {},
-                                   .detail = q.reason == NotStored::stored ? "" : reason_name(q.reason)};
+                                   .detail = detail_of(q)};
     const std::size_t bound = http::cache_status_bound(member, {});
     auto* text = static_cast<char*>(ngx_pnalloc(r.pool, bound));
     if (text == nullptr) throw std::bad_alloc{};
@@ -207,6 +229,7 @@ ngx_int_t send_stored(Request& q)
 {
     ngx_http_request_t& r = q.r;
     const ngx_int_t rc = ngx_http_send_header(&r);
+    if (rc > NGX_OK) drop_representation(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r.header_only) return rc;
     if (r.headers_out.status == NGX_HTTP_PARTIAL_CONTENT) observer.counted(Count::partial, 1);
     ngx_chain_t* body = stored_body(q);

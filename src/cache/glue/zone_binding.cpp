@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "cache/glue/purge.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -52,29 +53,32 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm, void* previous)
     return NGX_OK;
 }
 
-/// Whether the running configuration has this zone with another shape: then it gets new memory, though its
-/// size may be the same.
-bool shape_changed(ngx_conf_t* cf, const ngx_shm_zone_t& fresh, const ZoneShape& asked)
+/// The size of the memory to ask nginx for. nginx hands a zone of the same name and size on to the next
+/// configuration; one that changed only its max_object gets a page more, or less, and with it memory of its
+/// own. (ngx_shm_zone_t::noreuse is not for this: nginx would unmap the new memory at the reload after.)
+std::size_t memory_size(ngx_conf_t* cf, const ngx_str_t& name, const ZoneShape& asked)
 {
     const ngx_cycle_t* old = cf->cycle->old_cycle;
-    if (old == nullptr) return false;
+    if (old == nullptr) return asked.bytes;
     for (const ngx_list_part_t* part = &old->shared_memory.part; part != nullptr; part = part->next) {
         const auto* zones = static_cast<const ngx_shm_zone_t*>(part->elts);
         for (ngx_uint_t i = 0; i < part->nelts; ++i) {
-            if (zones[i].tag != fresh.tag || ngx::view(zones[i].shm.name) != ngx::view(fresh.shm.name))
+            if (zones[i].tag != &ngx_http_edge_module || ngx::view(zones[i].shm.name) != ngx::view(name))
                 continue;
             const auto* before = static_cast<const ZoneBinding*>(zones[i].data);
-            return before != nullptr && before->asked != asked;
+            if (before != nullptr && before->asked == asked) return zones[i].shm.size;
+            return zones[i].shm.size == asked.bytes ? asked.bytes + ngx_pagesize : asked.bytes;
         }
     }
-    return false;
+    return asked.bytes;
 }
 
 }
 
 ZoneBinding* add_zone(ngx_conf_t* cf, ngx_str_t name, ZoneShape asked)
 {
-    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, asked.bytes, &ngx_http_edge_module);
+    ngx_shm_zone_t* shm =
+        ngx_shared_memory_add(cf, &name, memory_size(cf, name, asked), &ngx_http_edge_module);
     if (shm == nullptr) return nullptr;
     if (shm->data != nullptr) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_zone \"%V\" is defined twice", &name);
@@ -84,11 +88,10 @@ ZoneBinding* add_zone(ngx_conf_t* cf, ngx_str_t name, ZoneShape asked)
         cf->pool,
         ZoneBinding{.name = name, .asked = asked, .shape = {}, .shm = shm, .memory = nullptr, .view = {}});
     shm->data = &zone;
-    shm->noreuse = shape_changed(cf, *shm, asked) ? 1 : 0;
     shm->init = [](ngx_shm_zone_t* self, void* previous) noexcept -> ngx_int_t {
         return ngx::guarded<ngx_int_t>(self->shm.log, NGX_ERROR, [&] { return init_zone(self, previous); });
     };
-    return &zone;
+    return add_purge_table(cf, zone) ? &zone : nullptr;
 }
 
 void attach_zone(ZoneBinding& zone, ngx_log_t* log)

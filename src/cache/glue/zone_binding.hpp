@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "cache/purge_table.hpp"
 #include "cache/zone.hpp"
 #include "nginx/ngx.hpp"
 
@@ -13,8 +14,12 @@ struct ZoneBinding {
     ZoneShape asked;  ///< size= and max_object= as configured
     ZoneShape shape;  ///< what the store was made with: the memory less nginx's own part of it
     ngx_shm_zone_t* shm;
-    void* memory;                ///< set when nginx has mapped the zone
+    void* memory;  ///< set when nginx has mapped the zone
+    /// The counts of its keys' uses (UseCounts), when a location asks for edge_cache_min_uses.
+    ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
+    void* purge_memory = nullptr;
+    PurgeTable purges = {};  ///< set when nginx has mapped its memory
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }

@@ -1,0 +1,47 @@
+#include "cache/glue/purge.hpp"
+#include "cache/tag_list.hpp"
+
+namespace edge::cache {
+
+bool is_purged(Request& q, const Pin& object, const Stored& stored)
+{
+    const Judgement verdict = q.conf->zone->purges.judge(stored.purgeable());
+    q.stale_since = verdict.life == Life::stale ? verdict.since : -1;
+    if (verdict.life != Life::dead) return false;
+    q.zone->remove(object);
+    observer.counted(Count::purged_found, 1);
+    return true;
+}
+
+Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept
+{
+    const Lifetime& lifetime = stored.head().lifetime;
+    return q.stale_since < 0 ? lifetime : expired_since(lifetime, q.stale_since);
+}
+
+namespace {
+
+bool was_overtaken(const Request& q, const Pin& object)
+{
+    const auto stored = object ? Stored::parse(object.meta()) : std::nullopt;
+    return stored && q.conf->zone->purges.dead_on_arrival(stored->purgeable());
+}
+
+}
+
+void arrive(Request& q)
+{
+    // Before it can be found: it must not take the place of a newer one.
+    if (was_overtaken(q, q.fill.hold())) {
+        q.object = q.fill.withdraw();
+        observer.counted(Count::dead_on_arrival, 1);
+        return;
+    }
+    q.object = q.fill.finish();
+    // And after: a write that came in between has not found it.
+    if (!was_overtaken(q, q.object)) return;
+    q.zone->remove(q.object);
+    observer.counted(Count::dead_on_arrival, 1);
+}
+
+}
