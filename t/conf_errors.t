@@ -50,7 +50,7 @@ my @refused = (
     ['http', 'edge_zone main size=8m max_object=3m;', qr/edge_zone "main": max_object is more than a quarter of size, at most max_object=2048k/],
     ['http', 'edge_zone main max_object=1m max_object=1m size=8m;', $syntax],
     ['http', 'edge_zone main max_object=1m max_object=1m;', qr/edge_zone "main": max_object= is given twice/],
-    (map { ['http', "edge_zone $_ size=8m;", qr/edge_zone: "$_" cannot be a zone's name, choose another/] } 'edge_counters', 'edge_flights'),
+    (map { ['http', "edge_zone $_ size=8m;", qr/edge_zone: "$_" cannot be a zone's name, choose another/] } 'edge_counters', 'edge_flights', 'edge_mine'),
     ['http', 'edge_zone off size=8m;', qr/edge_zone: "off" cannot be a zone's name, choose another/],
     ['http', 'edge_zone "" size=8m;', qr/edge_zone: "" cannot be a zone's name, choose another/],
     ['http', 'edge_zone edge_counters size=8m;', qr/edge_zone: "edge_counters" cannot be a zone's name, choose another/],

@@ -31,6 +31,8 @@ ngx_int_t add_variables(ngx_conf_t* cf);
 // counting.cpp
 /// Adds the shared memory for the counters to the configuration.
 ngx_int_t add_counters(ngx_conf_t* cf);
+/// In init_module: one more configuration, of which the status page tells the number.
+void count_configuration(const MainConf& conf) noexcept;
 /// In a worker: takes a slot and tells the rooms where to count.
 void start_counting(ngx_cycle_t* cycle);
 void stop_counting() noexcept;

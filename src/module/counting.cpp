@@ -2,14 +2,12 @@
 
 #include "cache/glue/events.hpp"
 #include "module/conf.hpp"
-#include "nginx/barrier.hpp"
+#include "nginx/shared_table.hpp"
 #include "nginx/str.hpp"
 #include "status/counters.hpp"
 
 /// What the rooms report, put into the status room's counters; and what its page shows.
 namespace edge::module {
-
-using ngx::operator""_ngx;
 
 namespace {
 
@@ -153,34 +151,22 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
     }
 }
 
-ngx_int_t init_counters(ngx_shm_zone_t* shm, void* previous) noexcept
-{
-    return ngx::guarded<ngx_int_t>(shm->shm.log, NGX_ERROR, [&]() -> ngx_int_t {
-        if (previous != nullptr) {
-            shm->data = previous;
-        } else {
-            auto& pool = *reinterpret_cast<ngx_slab_pool_t*>(shm->shm.addr);
-            shm->data = ngx_slab_alloc(&pool, status::bytes_needed());
-            if (shm->data == nullptr) return NGX_ERROR;
-            status::format(shm->data, ngx_time());
-        }
-        status::begin_generation(shm->data);
-        return NGX_OK;
-    });
-}
+constexpr ngx::SharedTable kCounters{
+    status::bytes_needed, [](void* memory) { status::format(memory, ngx_time()); },
+    [](const void* memory) noexcept { return status::usable(memory, status::bytes_needed()); }};
 
 }
 
 ngx_int_t add_counters(ngx_conf_t* cf)
 {
-    ngx_str_t name = "edge_counters"_ngx;
-    // nginx's slab header and page table come on top.
-    const std::size_t size = status::bytes_needed() + status::bytes_needed() / 16 + 16 * ngx_pagesize;
-    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_edge_module);
-    if (shm == nullptr) return NGX_ERROR;
-    shm->init = init_counters;
+    ngx_shm_zone_t* shm = ngx::add_shared_table(cf, "edge_counters", kCounters);
     main_conf(cf).counters = shm;
-    return NGX_OK;
+    return shm != nullptr ? NGX_OK : NGX_ERROR;
+}
+
+void count_configuration(const MainConf& conf) noexcept
+{
+    if (void* memory = ngx::table_memory(conf.counters)) status::begin_generation(memory);
 }
 
 void start_counting(ngx_cycle_t* cycle)
@@ -188,7 +174,7 @@ void start_counting(ngx_cycle_t* cycle)
     status::collect = collect;
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr || conf->counters == nullptr) return;
-    counters_memory = conf->counters->data;
+    counters_memory = ngx::table_memory(conf->counters);
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered};
 }

@@ -3,7 +3,7 @@
 #include "cache/glue/collapse.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
-#include "nginx/str.hpp"
+#include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
 
 namespace edge::cache {
@@ -25,8 +25,6 @@ MainConf* main_conf(ngx_cycle_t* cycle) noexcept
 {
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_edge_module));
 }
-
-using ngx::operator""_ngx;
 
 namespace {
 
@@ -105,28 +103,15 @@ ngx_int_t add_handlers(ngx_conf_t* cf)
     return NGX_OK;
 }
 
-ngx_int_t init_flights(ngx_shm_zone_t* shm, void* previous) noexcept
-{
-    auto& pool = *reinterpret_cast<ngx_slab_pool_t*>(shm->shm.addr);
-    shm->data = previous;
-    if (previous != nullptr) return cache::FlightTable::usable(previous) ? NGX_OK : NGX_ERROR;
-    void* memory = ngx_slab_calloc(&pool, cache::FlightTable::bytes_needed());
-    if (memory == nullptr) return NGX_ERROR;
-    cache::FlightTable::format(memory);
-    shm->data = memory;
-    return NGX_OK;
-}
+constexpr ngx::SharedTable kFlights{cache::FlightTable::bytes_needed, cache::FlightTable::format,
+                                    cache::FlightTable::usable};
 
 /// The memory in which the workers, those of a configuration before too, tell each other what they ask for.
 ngx_int_t add_flights(ngx_conf_t* cf)
 {
-    ngx_str_t name = "edge_flights"_ngx;
-    const std::size_t size = cache::FlightTable::bytes_needed() * 17 / 16 + 16 * ngx_pagesize;
-    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_edge_module);
-    if (shm == nullptr) return NGX_ERROR;
-    shm->init = init_flights;
+    ngx_shm_zone_t* shm = ngx::add_shared_table(cf, "edge_flights", kFlights);
     main_conf(cf).flights = shm;
-    return NGX_OK;
+    return shm != nullptr ? NGX_OK : NGX_ERROR;
 }
 
 ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
@@ -146,8 +131,9 @@ ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept
 {
     const MainConf* conf = main_conf(cycle);
-    if (conf != nullptr && conf->flights != nullptr)
-        ngx::make_wakeups(cycle);  // without them waiting is by polling
+    if (conf == nullptr || conf->flights == nullptr) return NGX_OK;
+    ngx::make_wakeups(cycle);  // without them waiting is by polling
+    count_configuration(*conf);
     return NGX_OK;
 }
 
@@ -160,7 +146,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
         if (conf->flights != nullptr) {
-            cache::start_collapse(conf->flights->data, cycle);
+            cache::start_collapse(ngx::table_memory(conf->flights), cycle);
             start_reclaim(cycle);
         }
         return NGX_OK;
