@@ -144,6 +144,7 @@ void Tunnel::hand_back() noexcept
     // Bytes of the client that nobody reads would turn the close into a reset, and eat our last ones.
     if (!client_lost_) r.lingering_close = 1;
     report();
+    log_violation();
     r.read_event_handler = core_client_read_;
     r.write_event_handler = core_client_write_;
     u.read_event_handler = core_upstream_read_;
@@ -417,6 +418,16 @@ void Tunnel::note_flush() noexcept
     if (!flush) return;
     ++flushes_;
     observer.flushed(*flush);
+}
+
+void Tunnel::log_violation() noexcept
+{
+    const auto& violation = relay_->violation();
+    if (!violation) return;
+    const auto code = static_cast<ngx_uint_t>(violation->code);
+    ngx_log_error(NGX_LOG_INFO, client_.log, 0, "edge: WebSocket closed with %ui, the %s sent: %*s", code,
+                  relay_->client_failed() ? "client" : "upstream", violation->reason.size(),
+                  violation->reason.data());
 }
 
 void Tunnel::report() noexcept

@@ -82,6 +82,7 @@ private:
     void upstream_lost(std::uint64_t now);
     bool finished() noexcept;
     void note_flush() noexcept;
+    void log_violation() noexcept;
     void report() noexcept;
     Next arm(std::uint64_t now, bool moved);
     std::uint64_t close_deadline() const noexcept;
