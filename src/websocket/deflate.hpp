@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "websocket/bytes.hpp"
 #include "websocket/close.hpp"
@@ -33,7 +32,7 @@ public:
     /// The payload for a frame with RSV1, without the last 00 00 FF FF; nullopt: it would not be smaller,
     /// send the message as it is (the shared context is then as if this call had not been). The view is valid
     /// until the next call. Throws std::bad_alloc, and is then as after release().
-    std::optional<Bytes> compress(Bytes message, std::vector<Byte>& scratch);
+    std::optional<Bytes> compress(Bytes message, Buffer& scratch);
 
     /// Frees everything. Always allowed: a compressor may start afresh whenever it likes, the parameters only
     /// say when it must (RFC 7692 section 7.1.1). The next messages compress less well.
@@ -59,7 +58,9 @@ public:
         std::uint32_t max_ratio = 0;             ///< out:in, 0: no limit; looked at beyond `ratio_from` bytes
         std::uint64_t ratio_from = 1 << 17;
     };
-    Inflater(Settings settings, MemoryCount& memory) noexcept : settings_{settings}, memory_{&memory} {}
+    Inflater(Settings settings, MemoryCount& memory) noexcept
+        : settings_{settings}, memory_{&memory}, history_{CountedAllocator<Byte>{memory}}
+    {}
     ~Inflater() { release(); }
     Inflater(const Inflater&) = delete;
     Inflater& operator=(const Inflater&) = delete;
@@ -67,9 +68,9 @@ public:
     /// Appends what `piece` of the current message decompresses to. Violations: too_big (a bomb, or over
     /// max_message), bad_data (not deflate). After one the object is of no further use. Throws
     /// std::bad_alloc. `out` never grows by more than the limit that ends the message.
-    std::optional<Violation> feed(Bytes piece, std::vector<Byte>& out);
+    std::optional<Violation> feed(Bytes piece, Buffer& out);
     /// The message is over: supplies the 00 00 FF FF the sender left out, and ends it.
-    std::optional<Violation> finish(std::vector<Byte>& out);
+    std::optional<Violation> finish(Buffer& out);
 
     /// Between messages only: keeps the history the peer may refer to (as many bytes as it sent, 32 KB at
     /// most; none without context takeover) and frees the rest.
@@ -79,15 +80,14 @@ public:
 
 private:
     void start();
-    std::optional<Violation> run(Bytes piece, std::vector<Byte>& out);
-    void keep_history(std::vector<Byte> history) noexcept;
+    std::optional<Violation> run(Bytes piece, Buffer& out);
+    std::optional<Violation> check_limits() const noexcept;
 
     Settings settings_;
     MemoryCount* memory_;
     std::unique_ptr<z_stream> stream_;
-    std::vector<Byte> history_;
+    Buffer history_;
     std::uint64_t in_ = 0, out_ = 0;  // of this message
-    bool ended_ = false;  // a final block came; what follows in this message starts another stream
 };
 
 }

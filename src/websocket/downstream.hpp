@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "websocket/batch_window.hpp"
 #include "websocket/close.hpp"
@@ -62,7 +61,7 @@ public:
     std::optional<std::uint64_t> deadline() const noexcept { return window_.deadline(); }
     /// Makes everything queued ready.
     void flush(BatchWindow::Cause cause, std::uint64_t now_ms) noexcept;
-    /// The flush that the last call made, if it made one.
+    /// The last flush since this was called last.
     std::optional<Flush> take_flush() noexcept;
 
     OutputQueue& queue() noexcept { return queue_; }
@@ -73,43 +72,63 @@ public:
     /// A Close for the client has been queued, the upstream's or ours.
     bool close_sent() const noexcept { return close_sent_; }
     /// A frame is half queued: only its rest may follow.
-    bool mid_frame() const noexcept { return streaming_frame_; }
+    bool mid_frame() const noexcept
+    {
+        return fate_ == Fate::stream && parser_.in_data_frame() && !close_sent_;
+    }
 
     /// Frees the compressor and spare buffers; always allowed.
     void release_idle() noexcept;
     const DownstreamCounts& counts() const noexcept { return counts_; }
 
 private:
+    /// What becomes of the data frame that is arriving.
+    enum class Fate : std::uint8_t {
+        join,    ///< part of a message that is put together
+        pass,    ///< queued as it is when complete
+        stream,  ///< queued as it arrives
+        drop,    ///< nothing more may follow
+    };
+    std::optional<Violation> on_event(const FrameParser::Event& event, std::uint64_t now_ms);
     std::optional<Violation> on_header();
     std::optional<Violation> on_payload(Bytes piece);
-    std::optional<Violation> on_end(std::uint64_t now_ms);
     std::optional<Violation> on_control(std::uint64_t now_ms);
-    void on_data_end(std::uint64_t now_ms);
-    void send_message(Opcode opcode, Bytes message, std::uint64_t now_ms);
+    std::optional<Violation> on_end(std::uint64_t now_ms);
+    void end_frame(Bytes payload, std::uint64_t now_ms);
+    void begin_large_message();
+    void send_joined(Bytes message, std::uint64_t now_ms);
+    std::optional<Bytes> compressed(Bytes message);
     void queue_frame(const FrameHeader& header, Bytes payload);
-    void start_streaming();
     void note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent, bool message);
+    void decide(BatchWindow::Cause cause) noexcept
+    {
+        if (!due_) due_ = cause;
+    }
 
     const RelaySettings* settings_;
-    MemoryCount* memory_;
     OutputQueue queue_;
     FrameParser parser_;
     BatchWindow window_;
     Classifier classifier_;
-    Utf8 utf8_;
-    std::optional<Deflater> deflater_;
-    std::vector<Byte> pending_;  // of the unfinished data message (transform) or frame (none)
-    std::vector<Byte> scratch_;  // what the deflater writes
+    std::optional<Deflater> deflater_;  // there is one with edge_deflate only
+    std::uint32_t min_compressed_;
+    Buffer pending_;  // of the unfinished message (join) or frame (pass)
+    Buffer scratch_;  // what the deflater writes
+    Bytes whole_;     // the frame's payload, when it came in one piece: then it is not in pending_
     std::array<Byte, kMaxControlPayload> control_{};
     std::uint64_t message_bytes_ = 0;  // of the message that is arriving
+    std::uint64_t message_wire_ = 0;   // of its frames that were queued
     std::optional<CloseCode> close_received_;
     std::optional<Flush> flush_;
     std::optional<BatchWindow::Cause> due_;  // a flush was decided, it happens when all of the read is in
     DownstreamCounts counts_;
+    std::uint32_t held_ = 0;  // data messages in the queue since the last flush
+    Utf8 utf8_;
+    Fate fate_ = Fate::pass;
+    bool urgent_ = false;  // the message that is arriving, told by its first frame
+    bool large_message_ = false;
     bool close_sent_ = false;
-    bool streaming_frame_ = false;
-    bool streaming_message_ = false;
-    bool transform_;
+    bool failed_ = false;
 };
 
 }

@@ -84,31 +84,35 @@ public:
     /// How much of the frame's payload has been handed out.
     std::uint64_t received() const noexcept { return received_; }
     /// Between the first frame of a data message and the end of its last one.
-    bool in_message() const noexcept { return in_message_ || (step_ == Step::payload && data()); }
+    bool in_message() const noexcept { return in_message_; }
+    /// Between the header of a data frame and its end.
+    bool in_data_frame() const noexcept { return step_ == Step::payload && !is_control(header_.opcode); }
     /// Of the message begun last: text or binary, and whether it is compressed.
     Opcode message_opcode() const noexcept { return message_opcode_; }
     bool message_compressed() const noexcept { return message_compressed_; }
+    /// All payload has been handed out, `end` comes next, without more bytes.
+    bool frame_complete() const noexcept { return step_ == Step::payload && received_ == header_.length; }
     /// Between frames: no byte of the next one has been consumed.
     bool at_boundary() const noexcept { return step_ == Step::header && have_ == 0; }
 
 private:
     enum class Step : std::uint8_t { header, payload, failed };
-    bool data() const noexcept { return !is_control(header_.opcode); }
-    const char* check_first() const noexcept;
-    const char* check_second() const noexcept;
-    const char* read_length() noexcept;
-    void begin() noexcept;
+    const char* read_first(Byte byte) noexcept;
+    const char* read_second(Byte byte) noexcept;
+    const char* read_rest() noexcept;
+    const char* read_header(MutableBytes& bytes) noexcept;
     Event fail(const char* reason) noexcept;
 
     FrameHeader header_;
     std::uint64_t received_ = 0;
     std::array<Byte, kMaxHeader> raw_{};
     std::uint8_t have_ = 0;
+    std::uint8_t need_ = 2;
     Sender sender_;
     Step step_ = Step::header;
     Opcode message_opcode_ = Opcode::text;
     bool deflate_;
-    bool in_message_ = false;  // a fragment without FIN came
+    bool in_message_ = false;
     bool message_compressed_ = false;
 };
 

@@ -27,7 +27,7 @@ struct Packet {
     };
     Kind kind = Kind::none;
     std::string_view space = "/";   ///< namespace of an event
-    std::string_view event;         ///< its name as written in the JSON, escapes and all; a view of the text
+    std::string_view event{};       ///< its name as written in the JSON, escapes and all; a view of the text
     std::uint32_t attachments = 0;  ///< binary messages that follow and belong to it
 };
 
@@ -67,7 +67,8 @@ private:
 /// One connection's messages, in order: adds to the rules that the attachments of an urgent event are urgent.
 class Classifier {
 public:
-    explicit Classifier(const PriorityRules& rules) noexcept : rules_{&rules} {}
+    /// Null: no rules but that engine.io's own packets are urgent.
+    explicit Classifier(const PriorityRules* rules) noexcept : rules_{rules} {}
     /// Whether the message is urgent. `first` as in PriorityRules::match.
     bool urgent(Opcode opcode, Bytes first, std::uint64_t size) noexcept;
 

@@ -64,7 +64,7 @@ public:
     void on_deadline(std::uint64_t now_ms) noexcept;
     /// Flushes what is held, whatever the deadline.
     void flush(std::uint64_t now_ms) noexcept { down_.flush(BatchWindow::Cause::drain, now_ms); }
-    /// The flush that the last call made, if one.
+    /// The last flush since this was called last. No call makes more than one.
     std::optional<Flush> take_flush() noexcept { return down_.take_flush(); }
 
     /// Starts the closing handshake with the client: drain (going_away), time-outs. false: too late, or in

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "websocket/close.hpp"
 #include "websocket/deflate.hpp"
@@ -61,43 +60,55 @@ public:
     bool full() const noexcept { return queue_.size() >= settings_->buffer; }
     std::optional<CloseCode> close_received() const noexcept { return close_received_; }
     bool close_sent() const noexcept { return close_sent_; }
-    bool mid_frame() const noexcept { return streaming_frame_; }
+    bool mid_frame() const noexcept
+    {
+        return fate_ == Fate::stream && parser_.in_data_frame() && !close_sent_;
+    }
 
     /// Frees what can be had again: the inflater keeps no more than the history the client may refer to.
     void release_idle();
     const UpstreamCounts& counts() const noexcept { return counts_; }
 
 private:
+    /// What becomes of the data frame that is arriving.
+    enum class Fate : std::uint8_t {
+        inflate,  ///< part of a compressed message
+        pass,     ///< queued as it is when complete
+        stream,   ///< queued as it arrives
+        drop,     ///< nothing more may follow
+    };
+    std::optional<Violation> on_event(const FrameParser::Event& event, std::uint64_t now_ms);
     std::optional<Violation> on_header(std::uint64_t now_ms);
     std::optional<Violation> on_payload(Bytes piece);
-    std::optional<Violation> on_end();
     std::optional<Violation> on_control();
-    std::optional<Violation> on_inflated(std::size_t from);
-    void emit_inflated(bool fin);
+    std::optional<Violation> on_end();
+    std::optional<Violation> inflated(std::optional<Violation> violation, std::size_t from);
+    void send_fragment(Bytes payload, bool fin);
     void queue_frame(const FrameHeader& header, Bytes payload);
-    FrameHeader own_header(Opcode opcode, std::size_t length) noexcept;
+    bool send_own(Opcode opcode, Bytes payload);
 
     const RelaySettings* settings_;
-    MemoryCount* memory_;
     OutputQueue queue_;
     FrameParser parser_;
     FrameRate rate_;
-    Utf8 utf8_;
-    std::optional<Inflater> inflater_;
-    std::vector<Byte> pending_;  // of the unfinished frame, or the decompressed message
+    std::optional<Inflater> inflater_;  // there is one with edge_deflate only
+    Buffer pending_;                    // of the unfinished frame, or the decompressed message
+    Bytes whole_;  // the frame's payload, when it came in one piece: then it is not in pending_
     std::array<Byte, kMaxControlPayload> control_{};
     std::array<Byte, 8> own_ping_{};
-    std::uint64_t message_bytes_ = 0;
+    std::uint64_t message_bytes_ = 0;  // of the message that is arriving, as the client sent it
     std::uint64_t random_;
     std::optional<CloseCode> close_received_;
     UpstreamCounts counts_;
     Mask message_mask_{};
     std::uint8_t own_ping_size_ = 0;
+    Utf8 utf8_;
+    Fate fate_ = Fate::pass;
     bool pong_awaited_ = false;
     bool pong_came_ = false;
     bool close_sent_ = false;
-    bool streaming_frame_ = false;
     bool fragment_sent_ = false;  // of the decompressed message
+    bool failed_ = false;
 };
 
 }
