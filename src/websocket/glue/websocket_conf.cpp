@@ -277,7 +277,7 @@ char* set_websocket_limit(ngx_conf_t* cf, LocConf& conf)
     LimitConf limit;
     Options options{cf};
     if (!options.size("message", 1, std::int64_t{1} << 40, "as in message=16m", limit.message) ||
-        !options.size("buffer", 4096, 1 << 30, "4k to 1g, as in buffer=256k", limit.buffer) ||
+        !options.size("buffer", 4096, 1 << 30, "4k to 1g, as in buffer=64k", limit.buffer) ||
         !options.number("frames", 0, 1000000000, "a number a second, as in frames=1000", limit.frames) ||
         !options.nothing_left("message=, buffer= and frames=")) {
         return error();

@@ -146,7 +146,6 @@ export class RawClient {
         this.ended = new Promise((resolve) => { this.socket.on('end', resolve); this.socket.on('close', resolve); });
         this.socket.on('error', () => {});
         this.socket.on('data', (data) => { this.bytes = Buffer.concat([this.bytes, data]); });
-        this.socket.unref();
         const bytes = Buffer.concat([Buffer.from(requestText(target, extra)), early]);
         if (!oneByOne) this.socket.write(bytes);
         else this.writeSlowly(bytes);
