@@ -169,11 +169,9 @@ void Downstream::end_frame(Bytes payload, std::uint64_t now_ms)
         if (header.opcode != Opcode::continuation && !parser_.message_compressed())
             urgent_ = classifier_.urgent(header.opcode, payload, header.length);
     }
-    // Whoever sends fragments wants them to arrive one by one.
-    if (header.fin)
-        note(now_ms, message_wire_, urgent_, true);
-    else
-        decide(Cause::stream);
+    // Whoever sends fragments wants them to arrive one by one; most of a large message has left already.
+    if (!header.fin || large_message_) decide(Cause::stream);
+    if (header.fin) note(now_ms, message_wire_, urgent_, true);
 }
 
 void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
