@@ -3,20 +3,24 @@
 #include "cache/glue/conf.hpp"
 #include "nginx/ngx.hpp"
 #include "status/glue/status_handler.hpp"
+#include "websocket/glue/websocket_conf.hpp"
 
 namespace edge::module {
 
 /// http level: one a cycle, in the cycle's pool.
 struct MainConf {
     cache::Zones zones;
-    ngx_shm_zone_t* flights = nullptr;   ///< who asks the origin for what; nullptr without any edge_zone
-    ngx_shm_zone_t* counters = nullptr;  ///< the status room's shared memory; nullptr without any edge_zone
+    ngx_shm_zone_t* flights = nullptr;  ///< who asks the origin for what; nullptr without any edge_zone
+    ngx_shm_zone_t* counters =
+        nullptr;              ///< the status room's; nullptr without any edge_zone or edge_websocket
+    bool websockets = false;  ///< edge_websocket on stands somewhere
 };
 
 /// A location's configuration: every room's part, side by side.
 struct LocConf {
     cache::LocConf cache;
     status::LocConf status;
+    websocket::LocConf websocket;
 };
 
 extern ngx_command_t directives[];

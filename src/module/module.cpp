@@ -5,6 +5,7 @@
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
+#include "websocket/glue/handshake.hpp"
 
 namespace edge::cache {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
@@ -12,6 +13,10 @@ const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
 
 namespace edge::status {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, status);
+}
+
+namespace edge::websocket {
+const std::size_t kLocConfOffset = offsetof(module::LocConf, websocket);
 }
 
 namespace edge::module {
@@ -75,6 +80,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept
     return ngx::guarded<void*>(cf->log, nullptr, [&] {
         auto& conf = ngx::zeroed<LocConf>(cf->pool);
         cache::init_loc_conf(conf.cache);
+        websocket::init_loc_conf(conf.websocket);
         return &conf;
     });
 }
@@ -85,21 +91,35 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
         auto& conf = *static_cast<LocConf*>(child);
         char* result =
             cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache, conf.cache);
+        websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
         return result;
     });
 }
 
-ngx_int_t add_handlers(ngx_conf_t* cf)
+ngx_int_t add_handler(ngx_conf_t* cf, ngx_http_handler_pt handler)
 {
     auto* core =
         static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     auto* slot =
         static_cast<ngx_http_handler_pt*>(ngx_array_push(&core->phases[NGX_HTTP_PRECONTENT_PHASE].handlers));
     if (slot == nullptr) return NGX_ERROR;
-    *slot = ngx::entry<cache::on_lookup, NGX_DECLINED>;
+    *slot = handler;
+    return NGX_OK;
+}
+
+ngx_int_t add_cache(ngx_conf_t* cf)
+{
+    if (add_handler(cf, ngx::entry<cache::on_lookup, NGX_DECLINED>) != NGX_OK) return NGX_ERROR;
     cache::install_filters();
+    return NGX_OK;
+}
+
+ngx_int_t add_websockets(ngx_conf_t* cf)
+{
+    if (add_handler(cf, ngx::entry<websocket::on_request, NGX_DECLINED>) != NGX_OK) return NGX_ERROR;
+    websocket::install_header_filter();
     return NGX_OK;
 }
 
@@ -122,9 +142,12 @@ ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
-        if (main_conf(cf).zones.empty()) return NGX_OK;  // nothing of ours in any request's way
-        if (add_counters(cf) != NGX_OK || add_flights(cf) != NGX_OK) return NGX_ERROR;
-        return add_handlers(cf);
+        const bool caches = !main_conf(cf).zones.empty();
+        const bool websockets = main_conf(cf).websockets;
+        if (!caches && !websockets) return NGX_OK;  // nothing of ours in any request's way
+        if (add_counters(cf) != NGX_OK) return NGX_ERROR;
+        if (caches && (add_flights(cf) != NGX_OK || add_cache(cf) != NGX_OK)) return NGX_ERROR;
+        return websockets ? add_websockets(cf) : NGX_OK;
     });
 }
 
