@@ -1,6 +1,8 @@
 #include "module/conf.hpp"
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/identity.hpp"
+#include "cache/glue/invalidate.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -159,6 +161,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         if (conf == nullptr) return NGX_OK;
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
+        cache::watch_key_files(conf->key_files, cycle);
         if (conf->flights != nullptr) {
             cache::start_collapse(conf->flights->data, cycle);
             start_reclaim(cycle);
@@ -172,6 +175,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
     ngx::guarded<int>(cycle->log, 0, [&] {
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
+        cache::finish_invalidations();
         cache::stop_collapse();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
