@@ -185,8 +185,8 @@ await test('nor over reloads', async () => {
 });
 await test('requests of one user at the same time are one to the app, those of two users are two', async () => {
     const [one, two] = [newToken(0, 600), newToken(1, 600)];
-    const fresh = async (token) => (await request(edge, '/api/projects/7/items', { headers: { Authorization: `Bearer ${token.value}` } })).body.toString();
-    await request(edge, '/api/projects/7/items/0', { method: 'POST', headers: { Authorization: `Bearer ${one.value}` } });
+    const fresh = async (token) => (await request(edge, '/api/projects/4/items', { headers: { Authorization: `Bearer ${token.value}` } })).body.toString();
+    await request(edge, '/api/projects/4/items/0', { method: 'POST', headers: { Authorization: `Bearer ${one.value}` } });
     const before = asked;
     const bodies = await Promise.all(Array.from({ length: 20 }, (_, n) => fresh(n % 2 ? one : two)));
     equal(asked - before, 2, 'requests that reached the app');
