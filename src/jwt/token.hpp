@@ -29,7 +29,8 @@ enum class Verdict : std::uint8_t {
 std::string_view verdict_name(Verdict verdict) noexcept;
 
 struct Identity {
-    /// iss, aud, and name and value of the claims chosen, each with its length: two identities never share a text.
+    /// iss, aud, and name and value of the claims chosen, each with its length: two identities never share a
+    /// text.
     std::string text;
     std::string claim;         ///< the first of the claims chosen
     std::int64_t expires = 0;  ///< exp, Unix time

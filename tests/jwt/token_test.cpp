@@ -165,7 +165,7 @@ const std::vector<Forged> kForged{
      forge::unsigned_text(kHead, R"({"sub":"8","exp":1700000900})") + "." +
          forge::base64url(forge::hmac(EVP_sha256(), kSecret, kText)),
      Verdict::signature},
-    {"a signature cut short", kGood.substr(0, kGood.size() - 4), Verdict::signature},
+    {"a signature cut short", kGood.substr(0, kGood.size() - 3), Verdict::signature},
     {"a signature of the longer kind",
      kText + "." + forge::base64url(forge::hmac(EVP_sha512(), kSecret, kText)), Verdict::signature},
     {"a signature of zeros", kText + "." + forge::base64url(std::string(32, '\0')), Verdict::signature},
@@ -307,27 +307,28 @@ BOOST_AUTO_TEST_CASE(a_key_file_that_is_not_right_is_refused_whole)
     const std::string n = rsa.number("n");
     const std::string pem = rsa.public_pem();
     const std::string zeros(43, 'A');
-    for (const std::string& text :
-         {std::string{},
-          std::string{"short secret"},
-          std::string{"{}"},
-          std::string{"{\"keys\":[]}"},
-          std::string{"{\"keys\":{}}"},
-          std::string{"{ this is a secret that begins with a brace"},
-          rsa.private_pem(),
-          pem + rsa.private_pem(),
-          pem.substr(0, pem.size() / 2),
-          pem + "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-          "a secret which is long enough, and behind it a key\n" + pem.substr(0, 60),
-          forge::KeyPair::rsa(1024).public_pem(),
-          forge::KeyPair::ec("P-384").public_pem(),
-          R"({"kty":"RSA","e":"AQAB","n":")" + n + R"(","d":"AQAB"})",
-          R"({"kty":"RSA","e":"AQ","n":")" + n + R"("})",
-          R"({"kty":"RSA","e":"AQAB","n":""})",
-          R"({"kty":"RSA","e":"AQAB","n":")" + n + R"(","alg":"HS256"})",
-          R"({"kty":"oct","k":"c2hvcnQ"})",
-          R"({"kty":"EC","crv":"P-256","x":")" + zeros + R"(","y":")" + zeros + R"("})",
-          R"({"kty":"RSA","kid":1,"e":"AQAB","n":")" + n + R"("})"}) {
+    const std::vector<std::string> all{
+        std::string{},
+        std::string{"short secret"},
+        std::string{"{}"},
+        std::string{"{\"keys\":[]}"},
+        std::string{"{\"keys\":{}}"},
+        std::string{"{ this is a secret that begins with a brace"},
+        rsa.private_pem(),
+        pem + rsa.private_pem(),
+        pem.substr(0, pem.size() / 2),
+        pem + "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "a secret which is long enough, and behind it a key\n" + pem.substr(0, 60),
+        forge::KeyPair::rsa(1024).public_pem(),
+        forge::KeyPair::ec("P-384").public_pem(),
+        R"({"kty":"RSA","e":"AQAB","n":")" + n + R"(","d":"AQAB"})",
+        R"({"kty":"RSA","e":"AQ","n":")" + n + R"("})",
+        R"({"kty":"RSA","e":"AQAB","n":""})",
+        R"({"kty":"RSA","e":"AQAB","n":")" + n + R"(","alg":"HS256"})",
+        R"({"kty":"oct","k":"c2hvcnQ"})",
+        R"({"kty":"EC","crv":"P-256","x":")" + zeros + R"(","y":")" + zeros + R"("})",
+        R"({"kty":"RSA","kid":1,"e":"AQAB","n":")" + n + R"("})"};
+    for (const std::string& text : all) {
         BOOST_TEST(!parse_keys(text).keys, text);
     }
 }
