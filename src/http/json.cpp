@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace edge::http {
 
@@ -119,12 +120,12 @@ private:
     {
         in_.next();
         while (in_.peek() != '}') {
-            if (!value.members.empty()) in_.expect(',', "between members");
+            if (!value.names.empty()) in_.expect(',', "between members");
             std::string name = in_.string("a member name");
             if (value.find(name) != nullptr) refuse("a member is given twice");
             in_.expect(':', "after a member name");
-            JsonValue member = any(depth + 1);
-            value.members.emplace_back(std::move(name), std::move(member));
+            value.items.push_back(any(depth + 1));
+            value.names.push_back(std::move(name));
         }
         in_.next();
     }
@@ -283,8 +284,8 @@ void JsonReader::escape(std::string& out)
 
 const JsonValue* JsonValue::find(std::string_view name) const noexcept
 {
-    for (const auto& member : members) {
-        if (member.first == name) return &member.second;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (names[i] == name) return &items[i];
     }
     return nullptr;
 }

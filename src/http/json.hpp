@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 /// Strict JSON (RFC 8259): well-formed UTF-8 only, no member twice, nothing after the value.
@@ -47,9 +46,9 @@ struct JsonValue {
     enum class Kind : unsigned char { null, boolean, number, string, array, object };
     Kind kind = Kind::null;
     bool flag = false;
-    std::string text;  ///< a string's characters (any, NUL too), or a number as it was written
-    std::vector<JsonValue> items;
-    std::vector<std::pair<std::string, JsonValue>> members;
+    std::string text;                ///< a string's characters (any, NUL too), or a number as it was written
+    std::vector<JsonValue> items;    ///< of an array, or the values of an object's members
+    std::vector<std::string> names;  ///< of an object's members, one for each item
 
     bool is(Kind wanted) const noexcept { return kind == wanted; }
     /// The member of this name; nullptr: none, or no object.

@@ -193,6 +193,7 @@ bool is_for_other_use(const JsonValue& jwk)
     if (jwk.find("use") != nullptr && jwk.string("use") != "sig") return true;
     const JsonValue* operations = jwk.find("key_ops");
     if (operations == nullptr) return false;
+    if (!operations->is(JsonValue::Kind::array)) return true;
     return std::none_of(operations->items.begin(), operations->items.end(),
                         [](const JsonValue& one) { return one.text == "verify"; });
 }

@@ -49,9 +49,9 @@ void check_json(std::string_view text)
 {
     const auto value = http::parse_json(text);
     if (!value || !value->is(http::JsonValue::Kind::object)) return;
-    for (std::size_t i = 0; i < value->members.size(); ++i) {
+    for (std::size_t i = 0; i < value->names.size(); ++i) {
         // The first of a name is the only one.
-        require(value->find(value->members[i].first) == &value->members[i].second);
+        require(value->find(value->names[i]) == &value->items[i]);
     }
 }
 
