@@ -12,8 +12,17 @@ my $readme = slurp('README.md');
 my $nginx = OwnNginx->new('readme');
 
 # The whole nginx.conf that an example is a part of.
+# A secret, where examples have one.
+my $key = $nginx->dir . '/jwt.key';
+{
+    open my $out, '>', $key or die "$key: $!\n";
+    print {$out} 'x' x 32;
+    close $out;
+}
+
 sub whole {
     my ($example) = @_;
+    $example =~ s{/etc/nginx/jwt\.key}{$key}g;
     if ($example =~ /^http \{/m) {
         $example =~ s/^http \{\n/"http {\n" . $nginx->own_paths . "\n"/me;
         return $example;

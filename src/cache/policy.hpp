@@ -84,6 +84,12 @@ struct RequestFacts {
     bool has_cookie = false;
     bool has_range = false;  ///< the request that goes to the origin carries Range
     RequestControl control = {};
+    /// edge_cache_private: what is stored is found by this very user only, verified. `private` is then no
+    /// obstacle, nor are credentials and what varies by them. 401 and 403 are never stored, errors only where
+    /// edge_cache_valid names their status.
+    bool identified = false;
+    /// Seconds that an answer to an identified request may be used from now, stale or not.
+    std::uint32_t longest_use = 0;
 };
 
 /// `fields`: the request's header lines; only Cache-Control and Pragma are read.
@@ -140,6 +146,7 @@ enum class NotStored : std::uint8_t {
     uses,          ///< decided by the store: the key is not asked for often enough yet
     incomplete,    ///< the body was cut short, or its end cannot be told (RFC 9111 section 3.3)
     tags,          ///< it has more than can be kept to purge it by
+    token,         ///< edge_cache_private: nobody knows whose it is
     other,
 };
 

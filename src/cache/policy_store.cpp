@@ -200,18 +200,33 @@ NotStored forbidden(const RequestFacts& request, const Judged& response, const R
     if (control.unreadable) return NotStored::malformed;
     if (control.must_understand && !understood(response.status)) return NotStored::status;
     if (control.no_store && !control.must_understand) return NotStored::response_no_store;
-    if (control.for_one) return NotStored::response_private;
+    if (control.for_one && !request.identified) return NotStored::response_private;
     if (connection_lists_essentials(response.fields)) return NotStored::malformed;
     return NotStored::stored;
 }
 
 // Whether it sets a cookie and the origin does not say that the rest is for everybody: by a directive for
 // shared caches, or by naming the field that is not.
-bool sets_cookie(const Judged& response, const ResponseControl& control, const PolicyConfig& config)
+bool sets_cookie(const RequestFacts& request, const Judged& response, const ResponseControl& control,
+                 const PolicyConfig& config)
 {
     if (config.ignore.set_cookie || lines_of(response.fields, "set-cookie").count == 0) return false;
+    // What is for all others says nothing of who has a session already.
+    if (request.identified) return true;
     return !control.is_public && !control.s_maxage.valid() && !control.targeted &&
            !withholds(control, "set-cookie");
+}
+
+// An app that marks all it says as public marks its errors too, and what one user may not see depends on who
+// has changed it.
+NotStored error_of_one(const RequestFacts& request, std::uint16_t status, const PolicyConfig& config)
+{
+    if (!request.identified || status < 400) return NotStored::stored;
+    if (status == 401 || status == 403) return NotStored::status;
+    const bool named = std::any_of(config.valid.begin(), config.valid.end(), [status](const ValidRule& rule) {
+        return rule.status == status && rule.seconds != 0;
+    });
+    return named ? NotStored::stored : NotStored::status;
 }
 
 NotStored personal(const RequestFacts& request, const Judged& response, const ResponseControl& control,
@@ -219,16 +234,16 @@ NotStored personal(const RequestFacts& request, const Judged& response, const Re
 {
     const http::Vary vary = config.ignore.vary ? http::Vary{} : http::parse_vary(response.fields);
     if (vary.star) return NotStored::vary_star;
-    if (request.has_authorization) {
+    if (request.has_authorization && !request.identified) {
         // An answer that depends on who asks is not one for a store whose key the client writes (I4).
         const bool depends =
             std::find(vary.names.begin(), vary.names.end(), "authorization") != vary.names.end();
         if (!control.authorization || depends) return NotStored::authorization;
     }
-    if (sets_cookie(response, control, config)) return NotStored::set_cookie;
+    if (sets_cookie(request, response, control, config)) return NotStored::set_cookie;
     const bool for_anybody =
         control.is_public || (freshness.source == Freshness::Source::origin && freshness.seconds != 0);
-    if (request.has_cookie && !for_anybody) return NotStored::cookie;
+    if (request.has_cookie && !request.identified && !for_anybody) return NotStored::cookie;
     return NotStored::stored;
 }
 
@@ -262,6 +277,19 @@ Lifetime lifetime_of(const Judged& response, const ResponseControl& control, con
     return lifetime;
 }
 
+// What an identified request may use it for ends with its time, whatever the origin and the configuration
+// say.
+void limit_use(Lifetime& lifetime, std::uint32_t longest)
+{
+    const std::uint64_t end = std::uint64_t{lifetime.corrected_initial_age} + longest;
+    lifetime.freshness = static_cast<std::uint32_t>(std::min<std::uint64_t>(lifetime.freshness, end));
+    const std::uint64_t fresh_until = std::max(lifetime.freshness, lifetime.corrected_initial_age);
+    const auto left = static_cast<std::uint32_t>(end - std::min(fresh_until, end));
+    lifetime.stale_while_revalidate = std::min(lifetime.stale_while_revalidate, left);
+    lifetime.stale_if_error = std::min(lifetime.stale_if_error, left);
+    lifetime.flags |= kNoStaleOnError;
+}
+
 bool of_any_use(const Lifetime& lifetime)
 {
     if ((lifetime.flags & kHasValidator) != 0) return true;
@@ -274,6 +302,8 @@ StoreVerdict judge(const RequestFacts& request, const Judged& response, const Po
     const ResponseControl control = read_control(response.fields, config);
     if (const NotStored reason = forbidden(request, response, control); reason != NotStored::stored)
         return {.reason = reason};
+    if (const NotStored reason = error_of_one(request, response.status, config); reason != NotStored::stored)
+        return {.reason = reason};
     const Freshness freshness = freshness_of(control, response, config);
     if (const NotStored reason = personal(request, response, control, freshness, config);
         reason != NotStored::stored)
@@ -283,7 +313,8 @@ StoreVerdict judge(const RequestFacts& request, const Judged& response, const Po
         !heuristically_cacheable(response.status))
         return {.reason = NotStored::status};
     if (freshness.declined) return {.reason = NotStored::no_freshness};
-    const Lifetime lifetime = lifetime_of(response, control, freshness, config);
+    Lifetime lifetime = lifetime_of(response, control, freshness, config);
+    if (request.identified) limit_use(lifetime, request.longest_use);
     if (!of_any_use(lifetime))
         return {.reason = freshness.doubtful ? NotStored::malformed : NotStored::no_freshness};
     return {.reason = NotStored::stored, .lifetime = lifetime};
@@ -351,6 +382,8 @@ std::string_view reason_name(NotStored reason) noexcept
             return "incomplete";
         case NotStored::tags:
             return "tags";
+        case NotStored::token:
+            return "token";
         case NotStored::other:
             break;
     }

@@ -1,8 +1,9 @@
 #include "cache/purge_request.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
+
+#include "http/json.hpp"
 
 namespace edge::cache {
 
@@ -31,161 +32,7 @@ std::string shown(std::string_view name)
     return out;
 }
 
-void append_utf8(std::string& out, std::uint32_t point)
-{
-    const auto tail = [&](unsigned shift) { out += static_cast<char>(0x80 | (point >> shift & 0x3f)); };
-    if (point < 0x80) {
-        out += static_cast<char>(point);
-    } else if (point < 0x800) {
-        out += static_cast<char>(0xc0 | point >> 6);
-        tail(0);
-    } else if (point < 0x10000) {
-        out += static_cast<char>(0xe0 | point >> 12);
-        tail(6);
-        tail(0);
-    } else {
-        out += static_cast<char>(0xf0 | point >> 18);
-        tail(12);
-        tail(6);
-        tail(0);
-    }
-}
-
-/// Bytes of the well-formed UTF-8 sequence that `text` begins with (RFC 3629); 0: it is none.
-std::size_t sequence_length(std::string_view text) noexcept
-{
-    const auto byte = [&](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const auto tails = [&](std::size_t from, std::size_t to) {
-        for (std::size_t i = from; i < to; ++i) {
-            if (byte(i) >> 6 != 2) return false;
-        }
-        return true;
-    };
-    const unsigned first = byte(0);
-    const unsigned second = byte(1);
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first <= 0xdf) return tails(1, 2) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        const unsigned least = first == 0xe0 ? 0xa0 : 0x80;
-        const unsigned most = first == 0xed ? 0x9f : 0xbf;
-        return second >= least && second <= most && tails(2, 3) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        const unsigned least = first == 0xf0 ? 0x90 : 0x80;
-        const unsigned most = first == 0xf4 ? 0x8f : 0xbf;
-        return second >= least && second <= most && tails(2, 4) ? 4 : 0;
-    }
-    return 0;
-}
-
-class Reader {
-public:
-    explicit Reader(std::string_view text) noexcept : rest_{text} {}
-
-    /// The next character that is not white space, taken away; 0 at the end.
-    char next() noexcept
-    {
-        const char c = peek();
-        if (c != 0) rest_.remove_prefix(1);
-        return c;
-    }
-    char peek() noexcept
-    {
-        rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r\n"), rest_.size()));
-        return rest_.empty() ? '\0' : rest_.front();
-    }
-    void expect(char c, const char* where)
-    {
-        if (next() != c) refuse(std::string{"not JSON: expected "} + c + " " + where);
-    }
-    bool at_end() noexcept
-    {
-        peek();
-        return rest_.empty();
-    }
-
-    std::string string(const std::string& what)
-    {
-        if (peek() != '"') refuse(what + " must be a string");
-        rest_.remove_prefix(1);
-        std::string out;
-        for (;;) {
-            if (rest_.empty()) refuse("not JSON: a string does not end");
-            const char c = rest_.front();
-            if (static_cast<unsigned char>(c) < 0x20) refuse("not JSON: a control character in a string");
-            if (c == '"') break;
-            if (c == '\\') {
-                escape(out);
-                continue;
-            }
-            const std::size_t n = sequence_length(rest_);
-            if (n == 0) refuse("not JSON: a string is not UTF-8");
-            out.append(rest_.substr(0, n));
-            rest_.remove_prefix(n);
-        }
-        rest_.remove_prefix(1);
-        return out;
-    }
-
-    bool boolean(const std::string& what)
-    {
-        peek();
-        for (const bool value : {true, false}) {
-            const std::string_view word = value ? "true" : "false";
-            if (!rest_.starts_with(word)) continue;
-            rest_.remove_prefix(word.size());
-            return value;
-        }
-        refuse(what + " must be true or false");
-    }
-
-private:
-    std::uint32_t hex4()
-    {
-        std::uint32_t value = 0;
-        for (int i = 0; i < 4; ++i) {
-            const char c = rest_.empty() ? '\0' : rest_.front();
-            std::uint32_t digit = 0;
-            if (c >= '0' && c <= '9')
-                digit = static_cast<std::uint32_t>(c - '0');
-            else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-                digit = static_cast<std::uint32_t>((c | 0x20) - 'a' + 10);
-            else
-                refuse("not JSON: a bad escape in a string");
-            value = value << 4 | digit;
-            rest_.remove_prefix(1);
-        }
-        return value;
-    }
-
-    void escape(std::string& out)
-    {
-        constexpr std::string_view kNames = "\"\\/bfnrt";
-        constexpr std::string_view kValues = "\"\\/\b\f\n\r\t";
-        rest_.remove_prefix(1);
-        const char c = rest_.empty() ? '\0' : rest_.front();
-        const std::size_t known = c == '\0' ? kNames.npos : kNames.find(c);
-        if (c != 'u' && known == kNames.npos) refuse("not JSON: a bad escape in a string");
-        rest_.remove_prefix(1);
-        if (c != 'u') {
-            out += kValues[known];
-            return;
-        }
-        std::uint32_t point = hex4();
-        if (point >= 0xd800 && point <= 0xdbff && rest_.starts_with("\\u")) {
-            rest_.remove_prefix(2);
-            const std::uint32_t low = hex4();
-            if (low < 0xdc00 || low > 0xdfff) refuse("not JSON: half a surrogate pair in a string");
-            point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
-        }
-        if (point >= 0xd800 && point <= 0xdfff) refuse("not JSON: half a surrogate pair in a string");
-        append_utf8(out, point);
-    }
-
-    std::string_view rest_;
-};
+using Reader = http::JsonReader;
 
 bool is_target(std::string_view text) noexcept
 {
@@ -265,6 +112,8 @@ PurgeRequestResult parse_purge_request(std::string_view text)
     try {
         if (text.size() > PurgeRequest::kMaxBytes) refuse("more than 1 MB", 413);
         return {.request = read_request(text), .status = 200, .reason = {}};
+    } catch (http::JsonError& error) {
+        return {.request = std::nullopt, .status = 400, .reason = std::move(error.reason)};
     } catch (Refused& refused) {
         return {.request = std::nullopt, .status = refused.status, .reason = std::move(refused.reason)};
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cache/glue/conf.hpp"
+#include "cache/glue/identity.hpp"
 #include "nginx/ngx.hpp"
 #include "status/glue/status_handler.hpp"
 #include "websocket/glue/websocket_conf.hpp"
@@ -10,6 +11,7 @@ namespace edge::module {
 /// http level: one a cycle, in the cycle's pool.
 struct MainConf {
     cache::Zones zones;
+    cache::KeyFiles key_files;          ///< of edge_cache_private
     ngx_shm_zone_t* flights = nullptr;  ///< who asks the origin for what; nullptr without any edge_zone
     ngx_shm_zone_t* counters =
         nullptr;              ///< the status room's; nullptr without any edge_zone or edge_websocket

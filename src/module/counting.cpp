@@ -88,6 +88,32 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::purged_found;
         case cache::Count::dead_on_arrival:
             return Counter::purged_on_arrival;
+        case cache::Count::token_verified:
+            return Counter::tokens_verified;
+        case cache::Count::token_remembered:
+            return Counter::tokens_remembered;
+        case cache::Count::token_absent:
+            return Counter::tokens_absent;
+        case cache::Count::token_too_large:
+            return Counter::tokens_too_large;
+        case cache::Count::token_malformed:
+            return Counter::tokens_malformed;
+        case cache::Count::token_algorithm:
+            return Counter::tokens_algorithm;
+        case cache::Count::token_critical:
+            return Counter::tokens_critical;
+        case cache::Count::token_type:
+            return Counter::tokens_type;
+        case cache::Count::token_key:
+            return Counter::tokens_key;
+        case cache::Count::token_signature:
+            return Counter::tokens_signature;
+        case cache::Count::token_expired:
+            return Counter::tokens_expired;
+        case cache::Count::token_not_yet:
+            return Counter::tokens_not_yet;
+        case cache::Count::token_claim:
+            return Counter::tokens_claim;
         case cache::Count::gateway_timeout:
             break;
     }

@@ -39,6 +39,13 @@ char* websocket_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     });
 }
 
+char* private_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        return cache::set_cache_private(cf, static_cast<LocConf*>(conf)->cache, main_conf(cf).key_files);
+    });
+}
+
 char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
     auto& format = static_cast<LocConf*>(conf)->status.format;
@@ -91,6 +98,9 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_cache_tag>),
     ngx::directive("edge_cache_tag_header"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_tag_header>),
+    ngx::directive("edge_cache_private"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, private_setter),
+    ngx::directive("edge_cache_invalidate"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_invalidate>),
     ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
     ngx::directive("edge_websocket"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    websocket_setter<websocket::set_websocket>),

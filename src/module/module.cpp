@@ -1,6 +1,8 @@
 #include "module/conf.hpp"
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/identity.hpp"
+#include "cache/glue/invalidate.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
@@ -154,9 +156,9 @@ ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept
 {
     const MainConf* conf = main_conf(cycle);
-    if (conf == nullptr || conf->flights == nullptr) return NGX_OK;
-    ngx::make_wakeups(cycle);  // without them waiting is by polling
+    if (conf == nullptr) return NGX_OK;
     count_configuration(*conf);
+    if (conf->flights != nullptr) ngx::make_wakeups(cycle);  // without them waiting is by polling
     return NGX_OK;
 }
 
@@ -168,6 +170,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         if (conf == nullptr) return NGX_OK;
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
+        cache::watch_key_files(conf->key_files, cycle);
         if (conf->flights != nullptr) {
             cache::start_collapse(ngx::table_memory(conf->flights), cycle);
             start_reclaim(cycle);
@@ -181,6 +184,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
     ngx::guarded<int>(cycle->log, 0, [&] {
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
+        cache::finish_invalidations();
         cache::stop_collapse();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();

@@ -41,6 +41,8 @@ namespace edge::status {
            "Tags, URLs, prefixes and groups that were purged, and whole zones.") \
     FAMILY(cache_purged, counter, "edge_cache_purged_total", "when", "cache.purged", \
            "Stored responses that a purge or write had killed: met by a request, or when they had just arrived.") \
+    FAMILY(cache_tokens, counter, "edge_cache_tokens_total", "result", "cache.tokens", \
+           "Tokens of edge_cache_private: verified, known from before, or refused and why.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
            "Stale responses sent because the origin failed.") \
     FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
@@ -103,6 +105,7 @@ namespace edge::status {
     COUNTER(not_stored_uses, cache_not_stored, "uses", "uses") \
     COUNTER(not_stored_incomplete, cache_not_stored, "incomplete", "incomplete") \
     COUNTER(not_stored_tags, cache_not_stored, "tags", "tags") \
+    COUNTER(not_stored_token, cache_not_stored, "token", "token") \
     COUNTER(not_stored_other, cache_not_stored, "other", "other") \
     COUNTER(served_bytes, cache_served_bytes, "", "") \
     COUNTER(stored_bytes, cache_stored_bytes, "", "") \
@@ -121,6 +124,19 @@ namespace edge::status {
     COUNTER(purges_group, cache_purges, "group", "groups") \
     COUNTER(purged_found, cache_purged, "found", "found") \
     COUNTER(purged_on_arrival, cache_purged, "on_arrival", "on_arrival") \
+    COUNTER(tokens_verified, cache_tokens, "verified", "verified") \
+    COUNTER(tokens_remembered, cache_tokens, "remembered", "remembered") \
+    COUNTER(tokens_absent, cache_tokens, "absent", "absent") \
+    COUNTER(tokens_too_large, cache_tokens, "too_large", "too_large") \
+    COUNTER(tokens_malformed, cache_tokens, "malformed", "malformed") \
+    COUNTER(tokens_algorithm, cache_tokens, "algorithm", "algorithm") \
+    COUNTER(tokens_critical, cache_tokens, "critical", "critical") \
+    COUNTER(tokens_type, cache_tokens, "type", "type") \
+    COUNTER(tokens_key, cache_tokens, "key", "key") \
+    COUNTER(tokens_signature, cache_tokens, "signature", "signature") \
+    COUNTER(tokens_expired, cache_tokens, "expired", "expired") \
+    COUNTER(tokens_not_yet, cache_tokens, "not_yet", "not_yet") \
+    COUNTER(tokens_claim, cache_tokens, "claim", "claim") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
     COUNTER(collapsed, cache_collapsed, "", "") \
     COUNTER(shadow_same, cache_shadow, "same", "same") \

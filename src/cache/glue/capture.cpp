@@ -4,6 +4,7 @@
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
@@ -381,6 +382,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
     Request* q = Request::find(*r);
     if (q == nullptr || q->answered || q->step == Step::serving) return next_header(r);
     ngx::guarded<int>(r->connection->log, 0, [&] {
+        invalidate_tags(*q);
         on_answer(*q);
         observer.answered(q->status, q->forward);
         return 0;

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cache/glue/identity.hpp"
+#include "cache/glue/invalidate.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
@@ -532,6 +534,13 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
     inherit(conf.vary, parent.vary);
+    if (conf.private_rule == nullptr) conf.private_rule = parent.private_rule;
+    if (conf.zone != nullptr && conf.private_rule != nullptr &&
+        conf.private_rule->mode != PrivateRule::Mode::off) {
+        conf.zone->has_private = true;
+    }
+    if (!check_invalidation(cf, conf)) return error();
+    inherit(conf.invalidation, parent.invalidation);
     if (conf.head == NGX_CONF_UNSET_UINT) conf.head = parent.head == NGX_CONF_UNSET_UINT ? 1 : parent.head;
     if (conf.ignore_headers == 0) conf.ignore_headers = parent.ignore_headers;
     if (conf.ignore_client == 0) conf.ignore_client = parent.ignore_client;

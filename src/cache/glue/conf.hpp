@@ -10,6 +10,9 @@
 
 namespace edge::cache {
 
+struct Invalidation;
+struct PrivateRule;
+
 /// The cache's settings with C++ members, built by the directives of one location and inherited whole from
 /// the enclosing one where a location says nothing.
 struct Settings {
@@ -34,17 +37,19 @@ struct LocConf {
     ngx_array_t* vary;              ///< edge_cache_vary: ngx_str_t, lower case
     time_t while_revalidate;        ///< edge_cache_stale; negative after merge = no default
     time_t if_error;
-    ngx_uint_t refresh_ahead;  ///< its last part in percent; 0 = off
-    ngx_flag_t collapse;       ///< edge_cache_collapse
-    ngx_msec_t collapse_wait;  ///< the longest wait for another request's header
-    ngx_int_t min_uses;        ///< edge_cache_min_uses
-    ngx_flag_t shadow;         ///< edge_cache_shadow
-    const Settings* settings;  ///< made by merge()
-    ngx_array_t* tags;         ///< edge_cache_tag: ngx_http_complex_value_t; empty = off
-    ngx_array_t* tag_headers;  ///< edge_cache_tag_header: ngx_str_t; empty = off
-    ngx_uint_t purge;          ///< edge_purge stands here; not inherited by locations
-    ngx_array_t* purge_zones;  ///< ngx_str_t, as named
-    ngx_str_t purge_place;     ///< file:line where it was said
+    ngx_uint_t refresh_ahead;         ///< its last part in percent; 0 = off
+    ngx_flag_t collapse;              ///< edge_cache_collapse
+    ngx_msec_t collapse_wait;         ///< the longest wait for another request's header
+    ngx_int_t min_uses;               ///< edge_cache_min_uses
+    ngx_flag_t shadow;                ///< edge_cache_shadow
+    const Settings* settings;         ///< made by merge()
+    ngx_array_t* tags;                ///< edge_cache_tag: ngx_http_complex_value_t; empty = off
+    ngx_array_t* tag_headers;         ///< edge_cache_tag_header: ngx_str_t; empty = off
+    ngx_uint_t purge;                 ///< edge_purge stands here; not inherited by locations
+    ngx_array_t* purge_zones;         ///< ngx_str_t, as named
+    ngx_str_t purge_place;            ///< file:line where it was said
+    const PrivateRule* private_rule;  ///< edge_cache_private; nullptr = not said
+    Invalidation* invalidation;       ///< edge_cache_invalidate; nullptr = not said
 };
 
 enum IgnoreHeader : ngx_uint_t {
@@ -102,6 +107,7 @@ char* set_cache_min_uses(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_invalidate(ngx_conf_t* cf, LocConf& conf);
 char* set_purge(ngx_conf_t* cf, LocConf& conf);
 /// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
 bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,

@@ -35,6 +35,19 @@ enum class Count : std::uint8_t {
     purged_groups,
     purged_found,     ///< stored responses found dead
     dead_on_arrival,  ///< overtaken by a purge or a write while being stored
+    token_verified,   ///< edge_cache_private
+    token_remembered,
+    token_absent,  ///< from here on refused, in the order of jwt::Verdict
+    token_too_large,
+    token_malformed,
+    token_algorithm,
+    token_critical,
+    token_type,
+    token_key,
+    token_signature,
+    token_expired,
+    token_not_yet,
+    token_claim,
 };
 
 /// What the cache tells whoever counts. Called from the request path: must be quick and must not throw.

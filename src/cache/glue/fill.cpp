@@ -178,7 +178,7 @@ NotStored start_fill(Request& q)
                                       .number = 0,
                                       .key = ngx::view(q.selected_key),
                                       .fields = visible.fields(),
-                                      .url = purge_url(r, *q.conf, ngx::view(q.key)),
+                                      .url = purge_url(r, *q.conf, ngx::view(q.public_key)),
                                       .sequence = q.purge_sequence,
                                       .tags = std::move(*tags)});
     if (block.empty()) return NotStored::too_large;

@@ -27,6 +27,17 @@ std::string_view scheme(ngx_http_request_t& r) noexcept
     return "http";
 }
 
+/// A key of one's own may begin with anything a client sends: one that begins like a private one gets
+/// another character in front.
+ngx_str_t apart_from_private(ngx_http_request_t& r, ngx_str_t key)
+{
+    constexpr char kAside = '\3';
+    if (key.len == 0 || (key.data[0] != kPrivateMark && key.data[0] != kAside)) return key;
+    const ngx_str_t moved = ngx::copy(r.pool, kAside + std::string{ngx::view(key)});
+    if (moved.data == nullptr) throw std::bad_alloc{};
+    return moved;
+}
+
 /// Normalised values of selecting fields this worker has met lately: browsers send the same few.
 http::NormalisedValues seen_values;
 
@@ -67,7 +78,7 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     ngx_str_t key{};
     if (conf.key != nullptr) {
         if (ngx_http_complex_value(&r, conf.key, &key) != NGX_OK) throw std::bad_alloc{};
-        return key;
+        return apart_from_private(r, key);
     }
     // The server's own name first: whoever asks one server under another's Host must not fill that one's
     // entries.
@@ -91,15 +102,29 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     at = ngx_cpymem(at, host.data(), host.size());
     if (!port.empty()) at = ngx_cpymem(at, port.data(), port.size());
     ngx_memcpy(at, uri.data(), uri.size());
-    return key;
+    return apart_from_private(r, key);
+}
+
+void set_keys(Request& q)
+{
+    q.key = q.public_key = make_key(q.r, *q.conf);
+    if (!q.identity.prefix.empty()) {
+        const std::string& prefix = q.identity.prefix;
+        q.key.len = prefix.size() + q.public_key.len;
+        q.key.data = static_cast<u_char*>(ngx_pnalloc(q.r.pool, q.key.len));
+        if (q.key.data == nullptr) throw std::bad_alloc{};
+        ngx_memcpy(ngx_cpymem(q.key.data, prefix.data(), prefix.size()), q.public_key.data, q.public_key.len);
+    }
+    q.primary = q.zone->hash(ngx::view(q.key));
 }
 
 ngx_str_t printable_key(Request& q)
 {
     static constexpr std::string_view kDigits = "0123456789ABCDEF";
-    const std::string_view text = ngx::view(q.key);
+    // Without the identity: it is made of what no log should have.
+    const std::string_view text = ngx::view(q.public_key);
     const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    if (std::none_of(text.begin(), text.end(), control)) return q.key;
+    if (std::none_of(text.begin(), text.end(), control)) return q.public_key;
     std::string escaped;
     for (const char c : text) {
         if (control(c)) {
@@ -136,6 +161,7 @@ std::vector<std::string> selecting_fields(const Request& q, http::Fields answer)
         const auto* extra = static_cast<const ngx_str_t*>(q.conf->vary->elts);
         for (ngx_uint_t i = 0; i < q.conf->vary->nelts; ++i) names.emplace_back(ngx::view(extra[i]));
     }
+    if (q.identity.covers_authorization) std::erase(names, "authorization");
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;

@@ -2,6 +2,8 @@
 #include <new>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/identity.hpp"
+#include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
@@ -65,6 +67,11 @@ bool has_authorization(const ngx_http_request_t& r) noexcept
     return r.headers_in.authorization != nullptr;
 }
 
+bool is_private(const LocConf& conf) noexcept
+{
+    return conf.private_rule != nullptr && conf.private_rule->mode != PrivateRule::Mode::off;
+}
+
 bool any_true(ngx_http_request_t& r, ngx_array_t* predicates)
 {
     if (predicates == nullptr) return false;
@@ -81,8 +88,7 @@ bool any_true(ngx_http_request_t& r, ngx_array_t* predicates)
 /// record (RFC 9111 section 4.1). Fills in key, selected and forward.
 Pin find_object(Request& q)
 {
-    q.key = make_key(q.r, *q.conf);
-    q.primary = q.zone->hash(ngx::view(q.key));
+    set_keys(q);
     q.selected_key = q.key;
     q.selected = q.primary;
     q.forward = Forward::uri_miss;
@@ -258,6 +264,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         restore_headers(*earlier);
         if (answered_elsewhere(*earlier)) {
             invalidate_written(*earlier);
+            invalidate_tags(*earlier);
             earlier->may_fill = false;
             earlier->redirected = true;
             earlier->origin_failed = earlier->origin_failed || origin_failed(r);
@@ -285,8 +292,8 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         return NGX_DECLINED;
     }
     if (q.facts.method == Method::unsafe) {
-        q.key = make_key(r, conf);
-        q.primary = zone->hash(ngx::view(q.key));
+        set_keys(q);  // the public one: a write is to what all have stored of its target
+        if (conf.invalidation != nullptr) q.captures = &ngx::make<Captures>(r.pool, r);
     }
     if (q.facts.method != Method::get && !(q.facts.method == Method::head && conf.head)) {
         q.status = Status::pass;
@@ -302,6 +309,13 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
     }
     q.facts.has_cookie = scan.cookie;
     q.facts.control = parse_request_control({scan.control.data(), scan.control_count}, conf.settings->policy);
+    if (is_private(conf) && !identify(q)) {
+        q.status = Status::pass;
+        q.forward = Forward::bypass;
+        q.reason = NotStored::token;
+        observer.not_stored(q.reason);
+        return NGX_DECLINED;
+    }
     return look_up(q);
 }
 

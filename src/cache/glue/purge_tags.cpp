@@ -75,6 +75,11 @@ public:
         }
         return true;
     }
+    bool user()
+    {
+        if (q_.identity.claim.empty()) return true;
+        return count_.add(tags_.own, table_.hash(TagKind::name, "user:" + q_.identity.claim));
+    }
     bool field(std::string_view value)
     {
         bool fits = true;
@@ -120,10 +125,10 @@ std::optional<StoredTags> collect_tags(Request& q, http::Fields origin, const St
 {
     const PurgeTable& table = q.conf->zone->purges;
     StoredTags tags;
-    tags.own = {table.hash(TagKind::url, purge_url(q.r, *q.conf, ngx::view(q.key))),
-                table.hash(TagKind::key, ngx::view(q.key))};
+    tags.own = {table.hash(TagKind::url, purge_url(q.r, *q.conf, ngx::view(q.public_key))),
+                table.hash(TagKind::key, ngx::view(q.public_key))};
     Collector collector{q, tags};
-    if (!collector.configured()) return std::nullopt;
+    if (!collector.configured() || !collector.user()) return std::nullopt;
     bool named = false;
     for (const http::Field& field : origin) {
         if (!is_tag_field(*q.conf, field.name)) continue;
@@ -150,11 +155,13 @@ std::uint64_t purge_written(Request& q, std::string_view key)
     PurgeTable& table = q.conf->zone->purges;
     // First the note, then the removal: what is being stored is seen by one or the other.
     table.note_write(table.hash(TagKind::key, key));
-    if (!q.zone->remove(q.zone->hash(key))) return 0;
-    // Something was there, perhaps also under other keys of the same URL.
+    const bool removed = q.zone->remove(q.zone->hash(key));
+    // Something was there, perhaps also under other keys of the same URL; or what users have of it, which
+    // only the purge of its URL finds.
+    if (!removed && !q.conf->zone->has_private) return 0;
     const std::array<std::uint64_t, 1> url{table.hash(TagKind::url, purge_url(q.r, *q.conf, key))};
     table.purge({.tags = url, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
-    return 1;
+    return removed ? 1 : 0;
 }
 
 void purge_groups(Request& q)

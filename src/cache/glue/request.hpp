@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,8 +18,19 @@
 
 namespace edge::cache {
 
+class Captures;
 class ClientSide;
 class Follower;
+
+/// What the keys of one user's answers begin with, and no key of anybody's does.
+inline constexpr char kPrivateMark = '\2';
+
+/// Whose request it is, where edge_cache_private wants to know.
+struct Identity {
+    std::string prefix;                 ///< of its keys; empty: everybody's
+    std::string claim;                  ///< for the tag user:…; empty: none
+    bool covers_authorization = false;  ///< who asks is what Authorization says
+};
 
 /// What one client request has to do with the cache, from lookup to the end of its pool.
 ///
@@ -59,18 +71,22 @@ public:
     bool stripped_conditions = false;      ///< the origin was not shown the client's conditional fields
     bool answered = false;                 ///< the header filter has seen the answer
     bool detached = false;                 ///< nobody waits for the answer: it only renews what is stored
-    bool redirected = false;      ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
-    unsigned uri_changes = 0;     ///< r.uri_changes at lookup: an internal redirect since then changes it
-    bool written = false;         ///< an unsafe request has invalidated what it had to
-    bool origin_failed = false;   ///< the origin's last answer was a 5xx or none
-    bool orphaned = false;        ///< the client takes no more, but the body is stored to its end
-    bool asks_alone = false;      ///< has followed others in vain
-    bool collapsed = false;       ///< answered with what another request asked for
-    bool discard = false;         ///< the client has its whole answer: what still comes is dropped
-    std::int64_t stored_ttl = 0;  ///< freshness of what was stored or renewed, for Cache-Status
-    bool body_sent = false;       ///< replacing: the stored body is on its way
+    bool redirected = false;   ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
+    unsigned uri_changes = 0;  ///< r.uri_changes at lookup: an internal redirect since then changes it
+    bool invalidated = false;  ///< and has purged the tags of edge_cache_invalidate
+    Captures* captures = nullptr;  ///< for these tags
+    bool written = false;          ///< an unsafe request has invalidated what it had to
+    bool origin_failed = false;    ///< the origin's last answer was a 5xx or none
+    bool orphaned = false;         ///< the client takes no more, but the body is stored to its end
+    bool asks_alone = false;       ///< has followed others in vain
+    bool collapsed = false;        ///< answered with what another request asked for
+    bool discard = false;          ///< the client has its whole answer: what still comes is dropped
+    std::int64_t stored_ttl = 0;   ///< freshness of what was stored or renewed, for Cache-Status
+    bool body_sent = false;        ///< replacing: the stored body is on its way
     RequestFacts facts;
-    ngx_str_t key{};  ///< the primary key's text
+    Identity identity;
+    ngx_str_t key{};         ///< the primary key's text
+    ngx_str_t public_key{};  ///< the same without the identity
     KeyHash primary{};
     std::vector<std::byte> renewed;  ///< the meta block after a 304, which what is sent points into
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
@@ -97,8 +113,10 @@ public:
 };
 
 // key.cpp
-/// The text that identifies the request's target. Throws std::bad_alloc.
+/// The text that identifies the request's target, for everybody. Throws std::bad_alloc.
 ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf);
+/// Sets `q.key` and `q.public_key`, and the hash of the first.
+void set_keys(Request& q);
 /// The request's URI as RFC 9111 compares it: scheme "://" authority path-and-query, lower-case host, no
 /// default port.
 std::string effective_uri(ngx_http_request_t& r);

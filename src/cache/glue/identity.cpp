@@ -1,0 +1,158 @@
+#include "cache/glue/identity.hpp"
+
+#include <algorithm>
+
+#include "http/token.hpp"
+#include "jwt/remembered.hpp"
+#include "nginx/headers.hpp"
+#include "nginx/str.hpp"
+
+namespace edge::cache {
+
+namespace {
+
+using jwt::Verdict;
+
+/// A shorter value is none that nobody could guess.
+constexpr std::size_t kShortestSecret = 16;
+constexpr std::size_t kLongestSecret = 8192;
+
+jwt::Remembered remembered;
+
+static_assert(static_cast<unsigned>(Count::token_claim) - static_cast<unsigned>(Count::token_absent) ==
+              static_cast<unsigned>(Verdict::claim) - static_cast<unsigned>(Verdict::absent));
+
+void count_refused(Verdict verdict) noexcept
+{
+    observer.counted(
+        static_cast<Count>(static_cast<unsigned>(Count::token_absent) + static_cast<unsigned>(verdict) -
+                           static_cast<unsigned>(Verdict::absent)),
+        1);
+}
+
+/// How often cookies of this name are sent: of two the app may take the other one.
+unsigned count_cookies(std::string_view line, std::string_view name) noexcept
+{
+    unsigned count = 0;
+    while (!line.empty()) {
+        const std::size_t end = std::min(line.find_first_of(";,"), line.size());
+        std::string_view one = line.substr(0, end);
+        line.remove_prefix(std::min(end + 1, line.size()));
+        one = one.substr(0, one.find('='));
+        while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+        while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+        if (http::equal_fold(one, name)) ++count;
+    }
+    return count;
+}
+
+/// Whether the request says once at most whose it is. An app may look elsewhere than we do.
+bool is_unambiguous(Request& q, const PrivateRule& rule)
+{
+    unsigned authorizations = 0;
+    std::vector<unsigned> cookies(rule.cookies.size());
+    ngx::for_each_header(q.r.headers_in.headers, [&](ngx_table_elt_t& line) {
+        const std::string_view name = ngx::view(line.key);
+        if (ngx::equals_ignoring_case(name, "Authorization")) ++authorizations;
+        if (cookies.empty() || !ngx::equals_ignoring_case(name, "Cookie")) return;
+        for (std::size_t i = 0; i < cookies.size(); ++i)
+            cookies[i] += count_cookies(ngx::view(line.value), rule.cookies[i]);
+    });
+    if (authorizations > (rule.from_authorization ? 1U : 0U)) return false;
+    return std::all_of(cookies.begin(), cookies.end(), [](unsigned n) { return n <= 1; });
+}
+
+std::string_view value_of(Request& q, const PrivateRule& rule)
+{
+    if (rule.value == nullptr) {
+        const ngx_table_elt_t* line = q.r.headers_in.authorization;
+        return line != nullptr ? jwt::bearer(ngx::view(line->value)) : std::string_view{};
+    }
+    ngx_str_t value{};
+    if (ngx_http_complex_value(&q.r, rule.value, &value) != NGX_OK) throw std::bad_alloc{};
+    const std::string_view text = ngx::view(value);
+    if (rule.mode == PrivateRule::Mode::jwt) {
+        const std::string_view token = jwt::bearer(text);
+        if (!token.empty()) return token;
+    }
+    return text;
+}
+
+void set_prefix(Request& q, std::string_view kind, std::string_view realm, std::string_view who)
+{
+    std::string text{kPrivateMark};
+    text.append(kind).append(1, ' ');
+    for (const std::string_view part : {realm, who})
+        text.append(std::to_string(part.size())).append(1, ':').append(part);
+    text.append(1, ' ');
+    q.identity.prefix = std::move(text);
+}
+
+bool identify_by_token(Request& q, const PrivateRule& rule, std::string_view token)
+{
+    if (token.empty() || token.size() > jwt::kMaxToken) {
+        count_refused(token.empty() ? Verdict::absent : Verdict::too_large);
+        return false;
+    }
+    const std::int64_t now = ngx_time();
+    const jwt::Hash hash = jwt::sha256(token);
+    const std::uint64_t context = std::uint64_t{rule.number} << 32 | rule.keys->generation;
+    const jwt::Identity* identity = remembered.find(hash, context, now);
+    if (identity != nullptr) {
+        observer.counted(Count::token_remembered, 1);
+    } else {
+        const jwt::Verified result = jwt::verify(token, rule.keys->keys, rule.claims, now);
+        if (result.verdict != Verdict::valid) {
+            count_refused(result.verdict);
+            return false;
+        }
+        observer.counted(Count::token_verified, 1);
+        remembered.keep(hash, context, result.identity);
+        identity = remembered.find(hash, context, now);
+        if (identity == nullptr) return false;
+    }
+    set_prefix(q, "jwt", ngx::view(rule.keys->path), identity->text);
+    q.identity.claim = identity->claim;
+    q.facts.longest_use =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(rule.max_ttl, identity->expires - now));
+    return true;
+}
+
+bool identify_by_secret(Request& q, const PrivateRule& rule, std::string_view secret)
+{
+    if (secret.size() < kShortestSecret || secret.size() > kLongestSecret) {
+        count_refused(secret.empty()
+                          ? Verdict::absent
+                          : (secret.size() > kLongestSecret ? Verdict::too_large : Verdict::malformed));
+        return false;
+    }
+    set_prefix(q, "secret", {}, jwt::to_hex(jwt::sha256(secret)));
+    q.facts.longest_use = rule.max_ttl;
+    return true;
+}
+
+}
+
+bool identify(Request& q)
+{
+    const PrivateRule& rule = *q.conf->private_rule;
+    if (!is_unambiguous(q, rule)) {
+        count_refused(Verdict::malformed);
+        return false;
+    }
+    const std::string_view value = value_of(q, rule);
+    const bool known = rule.mode == PrivateRule::Mode::jwt ? identify_by_token(q, rule, value)
+                                                           : identify_by_secret(q, rule, value);
+    if (!known) return false;
+    q.identity.covers_authorization = rule.from_authorization;
+    q.facts.identified = true;
+    // Whose it is is known, and part of the key.
+    q.facts.has_authorization = false;
+    q.facts.has_cookie = false;
+    // What a client takes of stale answers does not prolong what a token that was taken back still sees.
+    q.facts.control.max_stale.reset();
+    q.facts.control.stale_if_error.reset();
+    return true;
+}
+
+}
