@@ -212,6 +212,7 @@ await test('a reload with worker_shutdown_timeout: batches are flushed, 1001 is 
     for (const { server } of pairs) server.send('two');
     const began = Date.now();
     await nginx.reload();
+    await until(() => nginx.log().includes(`${old}#${old}: gracefully shutting down`), 'the old worker takes no more');
     const fresh = await pair('/hold');
     await until(() => ends.length === 12, 'all are closed', 20);
     equal(ends.map(([code]) => code), Array(12).fill(1001), 'codes');

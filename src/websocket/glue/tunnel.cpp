@@ -188,6 +188,7 @@ void Tunnel::on_timer(ngx_event_t* event) noexcept
 /// Everything that happens to a running tunnel comes through here; the tunnel may be gone afterwards.
 void Tunnel::wake(Woken by) noexcept
 {
+    if (step_ != Step::running) return;
     if (ngx::guarded<Next>(client_.log, Next::done, [&] { return run(by); }) == Next::done) hand_back();
 }
 
