@@ -165,6 +165,13 @@ get('/w', @$_) for \@alice, \@bob;
 is(caches(['/w', @alice], ['/w', @bob]), 'HIT HIT', 'two users have it');
 $nginx->request($edge, 'POST', '/w', @alice);
 is(caches(['/w', @alice], ['/w', @bob]), 'MISS MISS', 'a write takes all of them');
+get('/w2', @$_) for \@alice, \@bob;
+$nginx->request($edge, 'POST', '/w2', @alice);
+{
+    my $client = HTTP::Tiny->new(keep_alive => 1);
+    $client->request('POST', "http://127.0.0.1:$edge/others/$_") for 1 .. 1500;
+}
+is(caches(['/w2', @alice], ['/w2', @bob]), 'MISS MISS', 'for good, however many come after it');
 $nginx->request($edge, 'POST', '/w', 'X-Status' => 500);
 is(caches(['/w', @alice], ['/w', @bob]), 'HIT HIT', 'one that failed does not');
 $nginx->send($edge, 'POST', '/purge', '{"tags":["user:alice"]}');
