@@ -225,7 +225,8 @@ start() {
 ticks() {
     local pid sum=0 stat fields
     for pid in ${measured[$1]}; do
-        stat=$(<"/proc/$pid/stat")
+        # nginx's cache loader has done its work after a while.
+        stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
         # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15.
         read -ra fields <<<"${stat##*) }"
         sum=$((sum + fields[11] + fields[12]))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <system_error>
 
 #include "http/token.hpp"
 
@@ -45,9 +46,11 @@ public:
 
     void number(std::int64_t value)
     {
-        char digits[24];
-        const auto result = std::to_chars(std::begin(digits), std::end(digits), value);
-        text({digits, static_cast<std::size_t>(result.ptr - digits)});
+        const auto result = std::to_chars(out_.data() + size_, out_.data() + out_.size(), value);
+        if (result.ec == std::errc{})
+            size_ = static_cast<std::size_t>(result.ptr - out_.data());
+        else
+            full_ = true;
     }
 
     void string(std::string_view value)

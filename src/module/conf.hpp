@@ -4,21 +4,25 @@
 #include "cache/glue/identity.hpp"
 #include "nginx/ngx.hpp"
 #include "status/glue/status_handler.hpp"
+#include "websocket/glue/websocket_conf.hpp"
 
 namespace edge::module {
 
 /// http level: one a cycle, in the cycle's pool.
 struct MainConf {
     cache::Zones zones;
-    cache::KeyFiles key_files;           ///< of edge_cache_private
-    ngx_shm_zone_t* flights = nullptr;   ///< who asks the origin for what; nullptr without any edge_zone
-    ngx_shm_zone_t* counters = nullptr;  ///< the status room's shared memory; nullptr without any edge_zone
+    cache::KeyFiles key_files;          ///< of edge_cache_private
+    ngx_shm_zone_t* flights = nullptr;  ///< who asks the origin for what; nullptr without any edge_zone
+    ngx_shm_zone_t* counters =
+        nullptr;              ///< the status room's; nullptr without any edge_zone or edge_websocket
+    bool websockets = false;  ///< edge_websocket on stands somewhere
 };
 
 /// A location's configuration: every room's part, side by side.
 struct LocConf {
     cache::LocConf cache;
     status::LocConf status;
+    websocket::LocConf websocket;
 };
 
 extern ngx_command_t directives[];
@@ -33,6 +37,8 @@ ngx_int_t add_variables(ngx_conf_t* cf);
 // counting.cpp
 /// Adds the shared memory for the counters to the configuration.
 ngx_int_t add_counters(ngx_conf_t* cf);
+/// In init_module: one more configuration, of which the status page tells the number.
+void count_configuration(const MainConf& conf) noexcept;
 /// In a worker: takes a slot and tells the rooms where to count.
 void start_counting(ngx_cycle_t* cycle);
 void stop_counting() noexcept;

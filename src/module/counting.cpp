@@ -2,14 +2,13 @@
 
 #include "cache/glue/events.hpp"
 #include "module/conf.hpp"
-#include "nginx/barrier.hpp"
+#include "nginx/shared_table.hpp"
 #include "nginx/str.hpp"
 #include "status/counters.hpp"
+#include "websocket/glue/websocket_events.hpp"
 
 /// What the rooms report, put into the status room's counters; and what its page shows.
 namespace edge::module {
-
-using ngx::operator""_ngx;
 
 namespace {
 
@@ -142,6 +141,74 @@ void origin_answered(std::uint64_t microseconds) noexcept
     counters.record(status::Timer::origin, microseconds);
 }
 
+void websocket_opened() noexcept
+{
+    counters.add(Counter::websocket_opened);
+    counters.add(Counter::websocket_active);
+}
+
+Counter close_counter(websocket::CloseCode code) noexcept
+{
+    switch (static_cast<unsigned>(code)) {
+        case 1000:
+            return Counter::websocket_closes_1000;
+        case 1001:
+            return Counter::websocket_closes_1001;
+        case 1002:
+            return Counter::websocket_closes_1002;
+        case 1005:
+            return Counter::websocket_closes_1005;
+        case 1006:
+            return Counter::websocket_closes_1006;
+        case 1007:
+            return Counter::websocket_closes_1007;
+        case 1008:
+            return Counter::websocket_closes_1008;
+        case 1009:
+            return Counter::websocket_closes_1009;
+        case 1011:
+            return Counter::websocket_closes_1011;
+        default:
+            return Counter::websocket_closes_other;
+    }
+}
+
+void websocket_closed(websocket::CloseCode code) noexcept
+{
+    counters.subtract(Counter::websocket_active);
+    counters.add(close_counter(code));
+}
+
+using Cause = websocket::BatchWindow::Cause;
+static_assert(offset(Counter::websocket_batches_first, Cause::drain, Cause::first) ==
+              Counter::websocket_batches_drain);
+
+void websocket_flushed(const websocket::Flush& flush) noexcept
+{
+    counters.add(offset(Counter::websocket_batches_first, flush.cause, Cause::first));
+    if (flush.messages != 0) counters.record(status::Timer::websocket_hold, flush.held_ms * 1000);
+}
+
+void websocket_moved(const websocket::Counts& before, const websocket::Counts& after) noexcept
+{
+    const auto grown = [](Counter counter, std::uint64_t from, std::uint64_t to) {
+        if (to != from) counters.add(counter, to - from);  // a gauge's difference may be below zero
+    };
+    grown(Counter::websocket_memory, before.memory, after.memory);
+    grown(Counter::websocket_messages_client, before.up.messages, after.up.messages);
+    grown(Counter::websocket_messages_upstream, before.down.messages, after.down.messages);
+    grown(Counter::websocket_bytes_from_client, before.up.frame_bytes_in, after.up.frame_bytes_in);
+    grown(Counter::websocket_bytes_to_upstream, before.up.frame_bytes_out, after.up.frame_bytes_out);
+    grown(Counter::websocket_bytes_from_upstream, before.down.frame_bytes_in, after.down.frame_bytes_in);
+    grown(Counter::websocket_bytes_to_client, before.down.frame_bytes_out, after.down.frame_bytes_out);
+    grown(Counter::websocket_compressed_out, before.down.compressed, after.down.compressed);
+    grown(Counter::websocket_deflate_before, before.down.compressed_in, after.down.compressed_in);
+    grown(Counter::websocket_deflate_after, before.down.compressed_out, after.down.compressed_out);
+    grown(Counter::websocket_compressed_in, before.up.compressed, after.up.compressed);
+    grown(Counter::websocket_inflate_before, before.up.compressed_in, after.up.compressed_in);
+    grown(Counter::websocket_inflate_after, before.up.compressed_out, after.up.compressed_out);
+}
+
 void collect(ngx_http_request_t&, status::Snapshot& snapshot)
 {
     auto* cycle = const_cast<ngx_cycle_t*>(ngx_cycle);
@@ -179,34 +246,22 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
     }
 }
 
-ngx_int_t init_counters(ngx_shm_zone_t* shm, void* previous) noexcept
-{
-    return ngx::guarded<ngx_int_t>(shm->shm.log, NGX_ERROR, [&]() -> ngx_int_t {
-        if (previous != nullptr) {
-            shm->data = previous;
-        } else {
-            auto& pool = *reinterpret_cast<ngx_slab_pool_t*>(shm->shm.addr);
-            shm->data = ngx_slab_alloc(&pool, status::bytes_needed());
-            if (shm->data == nullptr) return NGX_ERROR;
-            status::format(shm->data, ngx_time());
-        }
-        status::begin_generation(shm->data);
-        return NGX_OK;
-    });
-}
+constexpr ngx::SharedTable kCounters{
+    status::bytes_needed, [](void* memory) { status::format(memory, ngx_time()); },
+    [](const void* memory) noexcept { return status::usable(memory, status::bytes_needed()); }};
 
 }
 
 ngx_int_t add_counters(ngx_conf_t* cf)
 {
-    ngx_str_t name = "edge_counters"_ngx;
-    // nginx's slab header and page table come on top.
-    const std::size_t size = status::bytes_needed() + status::bytes_needed() / 16 + 16 * ngx_pagesize;
-    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_edge_module);
-    if (shm == nullptr) return NGX_ERROR;
-    shm->init = init_counters;
+    ngx_shm_zone_t* shm = ngx::add_shared_table(cf, "edge_counters", kCounters);
     main_conf(cf).counters = shm;
-    return NGX_OK;
+    return shm != nullptr ? NGX_OK : NGX_ERROR;
+}
+
+void count_configuration(const MainConf& conf) noexcept
+{
+    if (void* memory = ngx::table_memory(conf.counters)) status::begin_generation(memory);
 }
 
 void start_counting(ngx_cycle_t* cycle)
@@ -214,9 +269,10 @@ void start_counting(ngx_cycle_t* cycle)
     status::collect = collect;
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr || conf->counters == nullptr) return;
-    counters_memory = conf->counters->data;
+    counters_memory = ngx::table_memory(conf->counters);
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered};
+    websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
 }
 
 void stop_counting() noexcept

@@ -35,6 +35,17 @@ char* private_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     });
 }
 
+template <char* (*Set)(ngx_conf_t*, websocket::LocConf&)>
+char* websocket_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        auto& own = static_cast<LocConf*>(conf)->websocket;
+        char* result = Set(cf, own);
+        if (own.on == 1) main_conf(cf).websockets = true;
+        return result;
+    });
+}
+
 char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
     auto& format = static_cast<LocConf*>(conf)->status.format;
@@ -91,6 +102,16 @@ constinit ngx_command_t directives[] = {
     ngx::directive("edge_cache_invalidate"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_invalidate>),
     ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
+    ngx::directive("edge_websocket"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   websocket_setter<websocket::set_websocket>),
+    ngx::directive("edge_websocket_batch"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+                   websocket_setter<websocket::set_websocket_batch>),
+    ngx::directive("edge_websocket_priority"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   websocket_setter<websocket::set_websocket_priority>),
+    ngx::directive("edge_websocket_compress"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   websocket_setter<websocket::set_websocket_compress>),
+    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+                   websocket_setter<websocket::set_websocket_limit>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

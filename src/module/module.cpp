@@ -5,8 +5,9 @@
 #include "cache/glue/invalidate.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
-#include "nginx/str.hpp"
+#include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
+#include "websocket/glue/handshake.hpp"
 
 namespace edge::cache {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
@@ -14,6 +15,10 @@ const std::size_t kLocConfOffset = offsetof(module::LocConf, cache);
 
 namespace edge::status {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, status);
+}
+
+namespace edge::websocket {
+const std::size_t kLocConfOffset = offsetof(module::LocConf, websocket);
 }
 
 namespace edge::module {
@@ -27,8 +32,6 @@ MainConf* main_conf(ngx_cycle_t* cycle) noexcept
 {
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_edge_module));
 }
-
-using ngx::operator""_ngx;
 
 namespace {
 
@@ -79,6 +82,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept
     return ngx::guarded<void*>(cf->log, nullptr, [&] {
         auto& conf = ngx::zeroed<LocConf>(cf->pool);
         cache::init_loc_conf(conf.cache);
+        websocket::init_loc_conf(conf.websocket);
         return &conf;
     });
 }
@@ -89,46 +93,47 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
         auto& conf = *static_cast<LocConf*>(child);
         char* result =
             cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache, conf.cache);
+        websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
         return result;
     });
 }
 
-ngx_int_t add_handlers(ngx_conf_t* cf)
+ngx_int_t add_handler(ngx_conf_t* cf, ngx_http_handler_pt handler)
 {
     auto* core =
         static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     auto* slot =
         static_cast<ngx_http_handler_pt*>(ngx_array_push(&core->phases[NGX_HTTP_PRECONTENT_PHASE].handlers));
     if (slot == nullptr) return NGX_ERROR;
-    *slot = ngx::entry<cache::on_lookup, NGX_DECLINED>;
+    *slot = handler;
+    return NGX_OK;
+}
+
+ngx_int_t add_cache(ngx_conf_t* cf)
+{
+    if (add_handler(cf, ngx::entry<cache::on_lookup, NGX_DECLINED>) != NGX_OK) return NGX_ERROR;
     cache::install_filters();
     return NGX_OK;
 }
 
-ngx_int_t init_flights(ngx_shm_zone_t* shm, void* previous) noexcept
+ngx_int_t add_websockets(ngx_conf_t* cf)
 {
-    auto& pool = *reinterpret_cast<ngx_slab_pool_t*>(shm->shm.addr);
-    shm->data = previous;
-    if (previous != nullptr) return cache::FlightTable::usable(previous) ? NGX_OK : NGX_ERROR;
-    void* memory = ngx_slab_calloc(&pool, cache::FlightTable::bytes_needed());
-    if (memory == nullptr) return NGX_ERROR;
-    cache::FlightTable::format(memory);
-    shm->data = memory;
+    if (add_handler(cf, ngx::entry<websocket::on_request, NGX_DECLINED>) != NGX_OK) return NGX_ERROR;
+    websocket::install_header_filter();
     return NGX_OK;
 }
+
+constexpr ngx::SharedTable kFlights{cache::FlightTable::bytes_needed, cache::FlightTable::format,
+                                    cache::FlightTable::usable};
 
 /// The memory in which the workers, those of a configuration before too, tell each other what they ask for.
 ngx_int_t add_flights(ngx_conf_t* cf)
 {
-    ngx_str_t name = "edge_flights"_ngx;
-    const std::size_t size = cache::FlightTable::bytes_needed() * 17 / 16 + 16 * ngx_pagesize;
-    ngx_shm_zone_t* shm = ngx_shared_memory_add(cf, &name, size, &ngx_http_edge_module);
-    if (shm == nullptr) return NGX_ERROR;
-    shm->init = init_flights;
+    ngx_shm_zone_t* shm = ngx::add_shared_table(cf, "edge_flights", kFlights);
     main_conf(cf).flights = shm;
-    return NGX_OK;
+    return shm != nullptr ? NGX_OK : NGX_ERROR;
 }
 
 ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
@@ -139,17 +144,21 @@ ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
-        if (main_conf(cf).zones.empty()) return NGX_OK;  // nothing of ours in any request's way
-        if (add_counters(cf) != NGX_OK || add_flights(cf) != NGX_OK) return NGX_ERROR;
-        return add_handlers(cf);
+        const bool caches = !main_conf(cf).zones.empty();
+        const bool websockets = main_conf(cf).websockets;
+        if (!caches && !websockets) return NGX_OK;  // nothing of ours in any request's way
+        if (add_counters(cf) != NGX_OK) return NGX_ERROR;
+        if (caches && (add_flights(cf) != NGX_OK || add_cache(cf) != NGX_OK)) return NGX_ERROR;
+        return websockets ? add_websockets(cf) : NGX_OK;
     });
 }
 
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept
 {
     const MainConf* conf = main_conf(cycle);
-    if (conf != nullptr && conf->flights != nullptr)
-        ngx::make_wakeups(cycle);  // without them waiting is by polling
+    if (conf == nullptr || conf->flights == nullptr) return NGX_OK;
+    ngx::make_wakeups(cycle);  // without them waiting is by polling
+    count_configuration(*conf);
     return NGX_OK;
 }
 
@@ -163,7 +172,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         start_counting(cycle);
         cache::watch_key_files(conf->key_files, cycle);
         if (conf->flights != nullptr) {
-            cache::start_collapse(conf->flights->data, cycle);
+            cache::start_collapse(ngx::table_memory(conf->flights), cycle);
             start_reclaim(cycle);
         }
         return NGX_OK;

@@ -5,6 +5,7 @@
 #include "module/conf.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/str.hpp"
+#include "websocket/glue/tunnel.hpp"
 
 namespace edge::module {
 
@@ -59,6 +60,64 @@ ngx_str_t level(cache::Request& q)
     return q.age < 0 ? ngx_str_t{} : "zone"_ngx;
 }
 
+/// The value a variable has for a request that became a WebSocket of the edge's.
+using ReadTunnel = std::uint64_t(const websocket::Tunnel& tunnel);
+
+template <ReadTunnel* F>
+ngx_int_t tunnel_getter(ngx_http_request_t* r, Value* value, uintptr_t) noexcept
+{
+    value->not_found = 1;
+    return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (r->headers_in.upgrade == nullptr) return NGX_OK;
+        const websocket::Tunnel* tunnel = websocket::Tunnel::find(*r->main);
+        if (tunnel == nullptr) return NGX_OK;
+        const ngx_str_t text = ngx::copy(r->pool, std::to_string(F(*tunnel)));
+        if (text.data == nullptr) return NGX_ERROR;
+        set(*value, text);
+        return NGX_OK;
+    });
+}
+
+std::uint64_t messages_in(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().up.messages;
+}
+
+std::uint64_t messages_out(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().down.messages;
+}
+
+std::uint64_t bytes_in(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().up.frame_bytes_in;
+}
+
+std::uint64_t bytes_out(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().down.frame_bytes_out;
+}
+
+std::uint64_t upstream_bytes_in(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().down.frame_bytes_in;
+}
+
+std::uint64_t upstream_bytes_out(const websocket::Tunnel& tunnel)
+{
+    return tunnel.counts().up.frame_bytes_out;
+}
+
+std::uint64_t batches(const websocket::Tunnel& tunnel)
+{
+    return tunnel.flushes();
+}
+
+std::uint64_t close_code(const websocket::Tunnel& tunnel)
+{
+    return static_cast<std::uint64_t>(tunnel.close_code());
+}
+
 struct Variable {
     ngx_str_t name;
     ngx_http_get_variable_pt get;
@@ -69,6 +128,14 @@ constinit Variable variables[] = {
     {"edge_cache_key"_ngx, getter<key>},
     {"edge_cache_age"_ngx, getter<age>},
     {"edge_cache_level"_ngx, getter<level>},
+    {"edge_ws_messages_in"_ngx, tunnel_getter<messages_in>},
+    {"edge_ws_messages_out"_ngx, tunnel_getter<messages_out>},
+    {"edge_ws_bytes_in"_ngx, tunnel_getter<bytes_in>},
+    {"edge_ws_bytes_out"_ngx, tunnel_getter<bytes_out>},
+    {"edge_ws_upstream_bytes_in"_ngx, tunnel_getter<upstream_bytes_in>},
+    {"edge_ws_upstream_bytes_out"_ngx, tunnel_getter<upstream_bytes_out>},
+    {"edge_ws_batches"_ngx, tunnel_getter<batches>},
+    {"edge_ws_close"_ngx, tunnel_getter<close_code>},
 };
 
 }

@@ -50,7 +50,25 @@ namespace edge::status {
     FAMILY(cache_shadow, counter, "edge_cache_shadow_total", "result", "cache.shadow", \
            "Requests under edge_cache_shadow, by what the cache would have sent against the origin's answer.") \
     FAMILY(cache_answers, counter, "edge_cache_answers_total", "code", "cache.answers", \
-           "Answers the cache made itself with these status codes.")
+           "Answers the cache made itself with these status codes.") \
+    FAMILY(websocket_opened, counter, "edge_websocket_connections_total", "", "websocket.connections.opened", \
+           "WebSocket connections taken over.") \
+    FAMILY(websocket_active, gauge, "edge_websocket_connections_active", "", "websocket.connections.active", \
+           "WebSocket connections now.") \
+    FAMILY(websocket_memory, gauge, "edge_websocket_memory_bytes", "", "websocket.memory_bytes", \
+           "Heap held for WebSocket connections now: zlib states, queues and half messages.") \
+    FAMILY(websocket_messages, counter, "edge_websocket_messages_total", "from", "websocket.messages", \
+           "Whole WebSocket messages, by who sent them.") \
+    FAMILY(websocket_bytes, counter, "edge_websocket_bytes_total", "leg", "websocket.bytes", \
+           "Bytes of WebSocket frames, by where they came from or went to.") \
+    FAMILY(websocket_batches, counter, "edge_websocket_batches_total", "cause", "websocket.batches", \
+           "Writes to clients, by what made them due.") \
+    FAMILY(websocket_compressed, counter, "edge_websocket_compressed_messages_total", "direction", \
+           "websocket.compressed", "WebSocket messages compressed for clients, or by them.") \
+    FAMILY(websocket_compression, counter, "edge_websocket_compression_bytes_total", "what", \
+           "websocket.compression", "Payload bytes of those messages before and after.") \
+    FAMILY(websocket_closes, counter, "edge_websocket_closes_total", "code", "websocket.closes", \
+           "WebSocket connections ended, by the first Close's code; 1005 had none, 1006 had no Close.")
 
 /// COUNTER(enumerator, family, label value, JSON key in the family's object)
 /// Counters stand in the order of their families. A family without label has one counter, both texts empty.
@@ -126,14 +144,49 @@ namespace edge::status {
     COUNTER(shadow_miss, cache_shadow, "miss", "miss") \
     COUNTER(answers_partial, cache_answers, "206", "partial") \
     COUNTER(answers_not_modified, cache_answers, "304", "not_modified") \
-    COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached")
+    COUNTER(answers_only_if_cached, cache_answers, "504", "only_if_cached") \
+    COUNTER(websocket_opened, websocket_opened, "", "") \
+    COUNTER(websocket_active, websocket_active, "", "") \
+    COUNTER(websocket_memory, websocket_memory, "", "") \
+    COUNTER(websocket_messages_client, websocket_messages, "client", "client") \
+    COUNTER(websocket_messages_upstream, websocket_messages, "upstream", "upstream") \
+    COUNTER(websocket_bytes_from_client, websocket_bytes, "from_client", "from_client") \
+    COUNTER(websocket_bytes_to_upstream, websocket_bytes, "to_upstream", "to_upstream") \
+    COUNTER(websocket_bytes_from_upstream, websocket_bytes, "from_upstream", "from_upstream") \
+    COUNTER(websocket_bytes_to_client, websocket_bytes, "to_client", "to_client") \
+    COUNTER(websocket_batches_first, websocket_batches, "first", "first") \
+    COUNTER(websocket_batches_messages, websocket_batches, "messages", "messages") \
+    COUNTER(websocket_batches_bytes, websocket_batches, "bytes", "bytes") \
+    COUNTER(websocket_batches_delay, websocket_batches, "delay", "delay") \
+    COUNTER(websocket_batches_urgent, websocket_batches, "urgent", "urgent") \
+    COUNTER(websocket_batches_stream, websocket_batches, "stream", "stream") \
+    COUNTER(websocket_batches_close, websocket_batches, "close", "close") \
+    COUNTER(websocket_batches_drain, websocket_batches, "drain", "drain") \
+    COUNTER(websocket_compressed_out, websocket_compressed, "to_client", "to_client") \
+    COUNTER(websocket_compressed_in, websocket_compressed, "from_client", "from_client") \
+    COUNTER(websocket_deflate_before, websocket_compression, "to_client_before", "to_client_before") \
+    COUNTER(websocket_deflate_after, websocket_compression, "to_client_after", "to_client_after") \
+    COUNTER(websocket_inflate_before, websocket_compression, "from_client_before", "from_client_before") \
+    COUNTER(websocket_inflate_after, websocket_compression, "from_client_after", "from_client_after") \
+    COUNTER(websocket_closes_1000, websocket_closes, "1000", "1000") \
+    COUNTER(websocket_closes_1001, websocket_closes, "1001", "1001") \
+    COUNTER(websocket_closes_1002, websocket_closes, "1002", "1002") \
+    COUNTER(websocket_closes_1005, websocket_closes, "1005", "1005") \
+    COUNTER(websocket_closes_1006, websocket_closes, "1006", "1006") \
+    COUNTER(websocket_closes_1007, websocket_closes, "1007", "1007") \
+    COUNTER(websocket_closes_1008, websocket_closes, "1008", "1008") \
+    COUNTER(websocket_closes_1009, websocket_closes, "1009", "1009") \
+    COUNTER(websocket_closes_1011, websocket_closes, "1011", "1011") \
+    COUNTER(websocket_closes_other, websocket_closes, "other", "other")
 
 /// TIMER(enumerator, Prometheus name, JSON path, help)
 #define EDGE_STATUS_TIMERS(TIMER) \
     TIMER(hit, "edge_cache_hit_duration_seconds", "latency.hit", \
           "Time from a request's start to the header of an answer sent from a zone.") \
     TIMER(origin, "edge_cache_origin_duration_seconds", "latency.origin", \
-          "Time from a request's start to the header of the origin's response.")
+          "Time from a request's start to the header of the origin's response.") \
+    TIMER(websocket_hold, "edge_websocket_hold_duration_seconds", "latency.websocket_hold", \
+          "How long the oldest message of a batch was held before it left.")
 
 // clang-format on
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,7 @@ public:
     explicit Child(F&& body) : pid_{fork()}
     {
         if (pid_ != 0) return;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);  // no test that is killed leaves one running
         int code = 99;
         try {
             code = body();
@@ -77,7 +79,9 @@ public:
     bool kill_now()
     {
         ::kill(pid_, SIGKILL);
-        return wait() == 128 + SIGKILL;
+        int status = 0;
+        waitpid(std::exchange(pid_, -1), &status, 0);
+        return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     }
 
 private:

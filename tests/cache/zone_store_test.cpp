@@ -482,7 +482,7 @@ BOOST_AUTO_TEST_CASE(a_new_process_takes_a_dead_ones_slot_and_clears_it)
 {
     const TestMemory memory{4 * kMega};
     Zone zone{memory.get()};
-    for (unsigned i = 0; i < 2 * Zone::kSlots; ++i) {
+    for (unsigned i = 0; i < Zone::kSlots + 4; ++i) {
         Child worker{[&] {
             Zone theirs{memory.get()};
             if (!theirs.attach()) return 1;

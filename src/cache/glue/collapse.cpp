@@ -133,7 +133,7 @@ public:
     bool join(const FlightTable::Body& body)
     {
         Pin pin = q_.zone->join(body.key, body.entry);
-        const auto stored = pin ? Stored::parse(pin.meta()) : std::nullopt;
+        const auto stored = pin ? Stored::from_zone(pin.meta()) : std::nullopt;
         if (!stored || !selects(q_, *stored)) return false;
         // The leader may have asked before a purge or a write that this request came after.
         if (q_.conf->zone->purges.judge(stored->purgeable()).life != Life::alive) return false;
@@ -303,7 +303,7 @@ void leave_at_end(Request& q)
 ngx_int_t follow(Request& q)
 {
     ngx_http_request_t& r = q.r;
-    const auto stored = Stored::parse(q.object.meta());
+    const auto stored = Stored::from_zone(q.object.meta());
     if (!stored) return forward(q);
     if (ngx_http_discard_request_body(&r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     q.step = Request::Step::serving;

@@ -158,9 +158,8 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
             return error();
         }
     }
-    // The others are the module's own shared memory.
-    if (ngx::view(name) == "off" || ngx::view(name) == "edge_counters" || ngx::view(name) == "edge_flights" ||
-        name.len == 0) {
+    // The module's own shared memory has such names.
+    if (ngx::view(name) == "off" || ngx::view(name).starts_with("edge_") || name.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "edge_zone: \"%V\" cannot be a zone's name, choose another, as in main", &name);
         return error();

@@ -66,7 +66,7 @@ void swap_headers(Request& q)
     });
     q.stripped_conditions = true;
     if (q.validating) {
-        const auto stored = Stored::parse(q.object.meta());
+        const auto stored = Stored::from_zone(q.object.meta());
         if (stored) push_validators(r, *stored);
         hash_names(r.headers_in.headers);
     }

@@ -94,7 +94,7 @@ Difference compare_without_body(Request& q, const Stored& stored, std::uint16_t 
 void shadow_lookup(Request& q)
 {
     q.shadow = true;
-    const auto stored = q.object ? Stored::parse(q.object.meta()) : std::nullopt;
+    const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (stored && would_be_served(q, *stored)) {
         q.shadowed = std::move(q.object);
         q.status = Status::bypass;
@@ -111,7 +111,7 @@ void shadow_answer(Request& q, std::uint16_t status)
 {
     ngx_http_request_t& r = q.r;
     if (!q.shadowed) return;
-    const auto stored = Stored::parse(q.shadowed.meta());
+    const auto stored = Stored::from_zone(q.shadowed.meta());
     // A part, or an error that the cache might have hidden, says nothing about what is stored.
     if (!stored || status >= NGX_HTTP_INTERNAL_SERVER_ERROR || status == NGX_HTTP_PARTIAL_CONTENT ||
         status == NGX_HTTP_RANGE_NOT_SATISFIABLE) {

@@ -6,6 +6,7 @@
 #include "cache/glue/purge.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
+#include "nginx/shared_table.hpp"
 #include "nginx/str.hpp"
 
 namespace edge::cache {
@@ -96,6 +97,7 @@ ZoneBinding* add_zone(ngx_conf_t* cf, ngx_str_t name, ZoneShape asked)
 
 void attach_zone(ZoneBinding& zone, ngx_log_t* log)
 {
+    zone.purges = PurgeTable{ngx::table_memory(zone.purge_shm)};
     zone.view = std::make_unique<Zone>(zone.memory);
     if (!zone.view->attach()) {
         ngx_log_error(

@@ -18,9 +18,9 @@ struct ZoneBinding {
     /// The counts of its keys' uses (UseCounts), when a location asks for edge_cache_min_uses.
     ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
-    void* purge_memory = nullptr;
-    bool has_private = false;  ///< some location keeps answers per user in it
-    PurgeTable purges = {};    ///< set when nginx has mapped its memory
+    bool has_private = false;    ///< some location keeps answers per user in it
+    ngx_shm_zone_t* purge_shm = nullptr;
+    PurgeTable purges = {};  ///< in workers only
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }

@@ -112,7 +112,7 @@ export class Nginx {
             .map((kind) => `    ${kind}_temp_path ${this.dir}/temp/${kind};`).join('\n');
         fs.writeFileSync(path.join(this.dir, 'nginx.conf'), [
             `load_module ${process.env.EDGE_MODULE};`,
-            `daemon off; pid ${this.dir}/nginx.pid; error_log ${this.dir}/error.log notice;`,
+            `daemon off; pid ${this.dir}/nginx.pid; error_log ${this.dir}/error.log info;`,
             `worker_processes ${workers};`,
             /\bevents\s*\{/.test(main) ? '' : 'events { worker_connections 1024; }',
             main, 'http {', `    access_log ${this.dir}/access.log;`, temp, content, '}', ''].join('\n'));

@@ -1,0 +1,43 @@
+#include "websocket/batch_window.hpp"
+
+#include <algorithm>
+
+namespace edge::websocket {
+
+BatchWindow::Verdict BatchWindow::on_message(std::uint64_t now_ms, std::uint32_t bytes, bool urgent) noexcept
+{
+    const bool alone = messages_ == 0;
+    if (alone) since_ = now_ms;
+    ++messages_;
+    bytes_ += bytes;
+    const bool after_pause =
+        !last_flush_ || (now_ms > *last_flush_ && now_ms - *last_flush_ >= limits_.delay_ms);
+    if (urgent)
+        cause_ = Cause::urgent;
+    else if (limits_.delay_ms == 0 || (alone && after_pause))
+        cause_ = Cause::first;
+    else if (messages_ >= limits_.messages)
+        cause_ = Cause::messages;
+    else if (bytes_ >= limits_.bytes)
+        cause_ = Cause::bytes;
+    else if (now_ms > since_ && now_ms - since_ >= limits_.delay_ms)
+        cause_ = Cause::delay;
+    else
+        return Verdict::hold;
+    return Verdict::flush;
+}
+
+std::optional<std::uint64_t> BatchWindow::deadline() const noexcept
+{
+    if (messages_ == 0) return std::nullopt;
+    return since_ + limits_.delay_ms;
+}
+
+void BatchWindow::flushed(std::uint64_t now_ms) noexcept
+{
+    messages_ = 0;
+    bytes_ = 0;
+    last_flush_ = std::max(now_ms, last_flush_.value_or(0));
+}
+
+}

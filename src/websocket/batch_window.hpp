@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace edge::websocket {
+
+/// Decides when messages held for one client leave in one write: the first after a pause at once, those after
+/// it together, when there are enough of them or the oldest has waited long enough.
+///
+/// Shape:  one object per connection; counts messages, owns no bytes.
+/// Units:  now_ms, deadline(): milliseconds of one monotonic clock. bytes: as they go on the wire.
+/// Limits: messages >= 1; delay_ms = 0 holds nothing. A pause is delay_ms without a flush.
+/// Errors: none, total for all inputs; a clock that jumps back counts as standing still.
+/// Spec:   RFC 6455 section 5.5.2: a Pong goes out as soon as is practical, so control frames are `urgent`.
+///         Order is the caller's queue; a window never reorders.
+class BatchWindow {
+public:
+    struct Limits {
+        std::uint32_t messages = 50;
+        std::uint32_t bytes = 16000;
+        std::uint32_t delay_ms = 20;
+    };
+    enum class Verdict : std::uint8_t { hold, flush };
+    /// Why the last `flush` was said; also what a caller flushes for of its own accord.
+    enum class Cause : std::uint8_t { first, messages, bytes, delay, urgent, stream, close, drain };
+    static constexpr std::size_t kCauses = 8;
+
+    explicit BatchWindow(Limits limits) noexcept : limits_{limits} {}
+
+    /// One more message (or control frame) is in the queue. After `flush` the caller may add more to the same
+    /// write before it calls flushed().
+    Verdict on_message(std::uint64_t now_ms, std::uint32_t bytes, bool urgent) noexcept;
+    /// When what is held has to leave; nullopt: nothing is held.
+    std::optional<std::uint64_t> deadline() const noexcept;
+    /// Everything held left (or was handed to a socket that will take it when it can).
+    void flushed(std::uint64_t now_ms) noexcept;
+
+    Cause cause() const noexcept { return cause_; }
+    std::uint32_t held_messages() const noexcept { return messages_; }
+    std::uint64_t held_bytes() const noexcept { return bytes_; }
+    /// When the oldest message held came. Meaningless if there is none.
+    std::uint64_t held_since() const noexcept { return since_; }
+
+private:
+    Limits limits_;
+    std::uint32_t messages_ = 0;
+    std::uint64_t bytes_ = 0;
+    std::uint64_t since_ = 0;
+    std::optional<std::uint64_t> last_flush_;
+    Cause cause_ = Cause::first;
+};
+
+}

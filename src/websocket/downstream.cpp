@@ -1,0 +1,280 @@
+#include "websocket/downstream.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace edge::websocket {
+
+using Cause = BatchWindow::Cause;
+
+Downstream::Downstream(const RelaySettings& settings, const Agreement& agreement, MemoryCount& memory)
+    : settings_{&settings},
+      queue_{memory},
+      parser_{Sender::server, agreement.mode == Agreement::Mode::pass_through},
+      window_{settings.batch},
+      classifier_{settings.priority},
+      min_compressed_{agreement.parameters.server_context_takeover ? settings.min_with_context
+                                                                   : settings.min_without_context},
+      pending_{CountedAllocator<Byte>{memory}},
+      scratch_{CountedAllocator<Byte>{memory}}
+{
+    if (agreement.mode == Agreement::Mode::edge_deflate)
+        deflater_.emplace(
+            Deflater::Settings{.level = settings.level,
+                               .window_bits = agreement.parameters.server_max_window_bits,
+                               .memory_level = settings.memory_level,
+                               .context_takeover = agreement.parameters.server_context_takeover},
+            memory);
+}
+
+std::optional<Violation> Downstream::feed(MutableBytes bytes, std::uint64_t now_ms)
+{
+    counts_.frame_bytes_in += bytes.size();
+    for (;;) {
+        if (failed_ || close_received_) break;
+        const FrameParser::Event event = parser_.next(bytes);
+        if (event.kind == FrameParser::Kind::more) break;
+        if (const auto violation = on_event(event, now_ms)) {
+            failed_ = true;
+            return violation;
+        }
+    }
+    // What came in one read leaves in one write.
+    if (due_) flush(*due_, now_ms);
+    return std::nullopt;
+}
+
+std::optional<Violation> Downstream::on_event(const FrameParser::Event& event, std::uint64_t now_ms)
+{
+    switch (event.kind) {
+        case FrameParser::Kind::header:
+            return is_control(parser_.header().opcode) ? std::nullopt : on_header();
+        case FrameParser::Kind::payload:
+            if (is_control(parser_.header().opcode)) {
+                const auto at = parser_.received() - event.piece.size();
+                std::copy(event.piece.begin(), event.piece.end(),
+                          control_.begin() + static_cast<std::ptrdiff_t>(at));
+                return std::nullopt;
+            }
+            return on_payload(event.piece);
+        case FrameParser::Kind::end:
+            return is_control(parser_.header().opcode) ? on_control(now_ms) : on_end(now_ms);
+        case FrameParser::Kind::error:
+            return event.violation;
+        case FrameParser::Kind::more:
+            break;
+    }
+    return std::nullopt;
+}
+
+std::optional<Violation> Downstream::on_header()
+{
+    const FrameHeader& header = parser_.header();
+    const bool begins = header.opcode != Opcode::continuation;
+    if (begins) {
+        utf8_.reset();
+        message_bytes_ = message_wire_ = 0;
+        large_message_ = urgent_ = false;
+        pending_.clear();
+    }
+    if (header.length > settings_->max_upstream_message - message_bytes_)
+        return Violation{CloseCode::too_big, "message over the size limit"};
+    message_bytes_ += header.length;
+    whole_ = {};
+    if (close_sent_) {
+        fate_ = Fate::drop;
+        return std::nullopt;
+    }
+    if (deflater_ && !large_message_) {
+        if (message_bytes_ <= settings_->whole) {
+            fate_ = Fate::join;
+            return std::nullopt;
+        }
+        large_message_ = true;
+        if (!begins) begin_large_message();
+    }
+    fate_ = header.length > settings_->whole ? Fate::stream : Fate::pass;
+    if (fate_ == Fate::stream) {
+        classifier_.urgent(parser_.message_opcode(), {}, header.length);
+        const HeaderBytes bytes{header};
+        queue_.append(bytes.bytes());
+        counts_.frame_bytes_out += bytes.bytes().size() + header.length;
+        message_wire_ += bytes.bytes().size() + header.length;
+        decide(Cause::stream);
+    }
+    return std::nullopt;
+}
+
+// A message turned out to be too large after some of its fragments were put together: they go as one.
+void Downstream::begin_large_message()
+{
+    queue_frame({.fin = false, .opcode = parser_.message_opcode(), .length = pending_.size()}, pending_);
+    pending_.clear();
+    decide(Cause::stream);
+}
+
+std::optional<Violation> Downstream::on_payload(Bytes piece)
+{
+    if (parser_.message_opcode() == Opcode::text && !parser_.message_compressed() && !utf8_.feed(piece))
+        return Violation{CloseCode::bad_data, "text that is not UTF-8"};
+    switch (fate_) {
+        case Fate::join:
+        case Fate::pass:
+            if (pending_.empty() && piece.size() == parser_.header().length &&
+                (fate_ == Fate::pass || parser_.header().fin))
+                whole_ = piece;  // `end` follows from the same bytes
+            else
+                pending_.insert(pending_.end(), piece.begin(), piece.end());
+            break;
+        case Fate::stream:
+            queue_.append(piece);
+            decide(Cause::stream);
+            break;
+        case Fate::drop:
+            break;
+    }
+    return std::nullopt;
+}
+
+std::optional<Violation> Downstream::on_end(std::uint64_t now_ms)
+{
+    const FrameHeader& header = parser_.header();
+    if (header.fin && parser_.message_opcode() == Opcode::text && !parser_.message_compressed() &&
+        !utf8_.complete())
+        return Violation{CloseCode::bad_data, "text that ends within a character"};
+    // A Close of ours may have gone out since its header came.
+    if (close_sent_) {
+        pending_.clear();
+        return std::nullopt;
+    }
+    end_frame(whole_.empty() ? Bytes{pending_} : whole_, now_ms);
+    if (header.fin) {
+        ++counts_.messages;
+        counts_.payload_bytes += message_bytes_;
+        if (large_message_ || fate_ == Fate::stream) ++counts_.streamed;
+    }
+    if (header.fin || fate_ == Fate::pass) pending_.clear();
+    return std::nullopt;
+}
+
+void Downstream::end_frame(Bytes payload, std::uint64_t now_ms)
+{
+    const FrameHeader& header = parser_.header();
+    if (fate_ == Fate::join) {
+        if (header.fin) send_joined(payload, now_ms);
+        return;
+    }
+    if (fate_ == Fate::pass) {
+        queue_frame(header, payload);
+        if (header.opcode != Opcode::continuation && !parser_.message_compressed())
+            urgent_ = classifier_.urgent(header.opcode, payload, header.length);
+    }
+    // Whoever sends fragments wants them to arrive one by one; most of a large message has left already.
+    if (!header.fin || large_message_) decide(Cause::stream);
+    if (header.fin) note(now_ms, message_wire_, urgent_, true);
+}
+
+void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
+{
+    const Opcode opcode = parser_.message_opcode();
+    const bool urgent = classifier_.urgent(opcode, message, message.size());
+    if (const auto smaller = compressed(message)) {
+        queue_frame({.rsv1 = true, .opcode = opcode, .length = smaller->size()}, *smaller);
+        ++counts_.compressed;
+        counts_.compressed_in += message.size();
+        counts_.compressed_out += smaller->size();
+    } else {
+        queue_frame({.opcode = opcode, .length = message.size()}, message);
+    }
+    note(now_ms, message_wire_, urgent, true);
+}
+
+std::optional<Bytes> Downstream::compressed(Bytes message)
+{
+    if (message.size() < min_compressed_) return std::nullopt;
+    return deflater_->compress(message, scratch_);
+}
+
+std::optional<Violation> Downstream::on_control(std::uint64_t now_ms)
+{
+    const FrameHeader& header = parser_.header();
+    const Bytes payload{control_.data(), static_cast<std::size_t>(header.length)};
+    if (header.opcode == Opcode::close) {
+        const ParsedClose parsed = parse_close(payload);
+        if (parsed.violation) return parsed.violation;
+        close_received_ = parsed.close.code;
+    }
+    if (close_sent_) return std::nullopt;
+    queue_frame(header, payload);
+    if (header.opcode == Opcode::close) {
+        close_sent_ = true;
+        decide(Cause::close);
+    }
+    note(now_ms, kMaxHeader + header.length, true, false);
+    return std::nullopt;
+}
+
+void Downstream::queue_frame(const FrameHeader& header, Bytes payload)
+{
+    const HeaderBytes bytes{header};
+    queue_.append(bytes.bytes());
+    queue_.append(payload);
+    const std::size_t wire = bytes.bytes().size() + payload.size();
+    counts_.frame_bytes_out += wire;
+    if (!is_control(header.opcode)) message_wire_ += wire;
+}
+
+void Downstream::note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent, bool message)
+{
+    const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(wire_bytes, UINT32_MAX));
+    if (window_.on_message(now_ms, bytes, urgent) == BatchWindow::Verdict::flush) decide(window_.cause());
+    if (message) ++held_;
+}
+
+void Downstream::flush(Cause cause, std::uint64_t now_ms) noexcept
+{
+    due_.reset();
+    const std::size_t bytes = queue_.size() - queue_.ready();
+    const bool waited = window_.held_messages() != 0 && now_ms > window_.held_since();
+    if (bytes != 0)
+        flush_ = Flush{.cause = cause,
+                       .messages = held_,
+                       .bytes = bytes,
+                       .held_ms = waited ? now_ms - window_.held_since() : 0};
+    held_ = 0;
+    queue_.make_ready();
+    window_.flushed(now_ms);
+}
+
+std::optional<Flush> Downstream::take_flush() noexcept
+{
+    return std::exchange(flush_, std::nullopt);
+}
+
+bool Downstream::send_close(CloseCode code, std::string_view reason, Cause cause, std::uint64_t now_ms)
+{
+    if (close_sent_ || mid_frame()) return false;
+    const ClosePayload payload{code, reason};
+    queue_frame({.opcode = Opcode::close, .length = payload.bytes().size()}, payload.bytes());
+    close_sent_ = true;
+    flush(cause, now_ms);
+    return true;
+}
+
+bool Downstream::send_ping(Bytes payload, std::uint64_t now_ms)
+{
+    if (close_sent_ || mid_frame() || payload.size() > kMaxControlPayload) return false;
+    queue_frame({.opcode = Opcode::ping, .length = payload.size()}, payload);
+    flush(Cause::urgent, now_ms);
+    return true;
+}
+
+void Downstream::release_idle() noexcept
+{
+    if (deflater_) deflater_->release();
+    free_buffer(scratch_);
+    if (pending_.empty()) free_buffer(pending_);
+    queue_.trim();
+}
+
+}

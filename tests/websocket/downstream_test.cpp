@@ -1,0 +1,353 @@
+#include "websocket/downstream.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <string>
+
+#include "websocket/drain.hpp"
+#include "websocket/peer.hpp"
+
+namespace edge::websocket {
+
+namespace {
+
+using namespace std::string_literals;
+using test::Frame;
+using test::wire;
+using Cause = BatchWindow::Cause;
+
+const Agreement kPlain{};
+const Agreement kDeflate{.mode = Agreement::Mode::edge_deflate, .parameters = {}};
+
+struct Rig {
+    RelaySettings settings;
+    MemoryCount memory;
+    std::optional<Downstream> made;
+    Downstream& down(const Agreement& agreement = kPlain)
+    {
+        if (!made) made.emplace(settings, agreement, memory);
+        return *made;
+    }
+    std::optional<Violation> feed(std::string bytes, std::uint64_t now = 1000)
+    {
+        return down().feed(test::bytes_of(bytes), now);
+    }
+    std::optional<Violation> feed(const Frame& frame, std::uint64_t now = 1000)
+    {
+        return feed(wire(frame), now);
+    }
+    std::string out() { return test::drain(down().queue()); }
+    std::vector<Frame> frames()
+    {
+        auto frames = test::read_frames(out(), false);
+        BOOST_REQUIRE(frames.has_value());
+        return *frames;
+    }
+    // Something has just been flushed at 1000: what follows is held.
+    void busy()
+    {
+        feed({Opcode::text, "first"});
+        out();
+        down().take_flush();
+    }
+};
+
+}
+
+BOOST_AUTO_TEST_SUITE(websocket_downstream)
+
+BOOST_FIXTURE_TEST_CASE(frames_pass_unchanged_without_a_transform, Rig)
+{
+    const std::vector<Frame> frames{{Opcode::text, "a"},
+                                    {Opcode::binary, "\x00\xFF"s},
+                                    {Opcode::text, "b", false},
+                                    {Opcode::ping, "p"},
+                                    {Opcode::continuation, "c", false},
+                                    {Opcode::continuation, ""},
+                                    {Opcode::text, ""},
+                                    {Opcode::binary, std::string(200000, 'x')},
+                                    {Opcode::pong, ""}};
+    std::string all;
+    for (const Frame& frame : frames) all += wire(frame);
+    BOOST_TEST(!feed(all).has_value());
+    BOOST_TEST((out() == all));
+    BOOST_TEST(down().counts().messages == 5u);
+    BOOST_TEST(down().counts().frame_bytes_in == all.size());
+    BOOST_TEST(down().counts().frame_bytes_out == all.size());
+    BOOST_TEST(down().counts().streamed == 1u);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_first_message_goes_at_once_and_those_after_it_together, Rig)
+{
+    feed({Opcode::text, "a"}, 1000);
+    BOOST_TEST(out() == wire({Opcode::text, "a"}));
+    BOOST_TEST((down().take_flush().value().cause == Cause::first));
+    BOOST_TEST(!down().deadline().has_value());
+    feed({Opcode::text, "b"}, 1005);
+    feed({Opcode::text, "c"}, 1010);
+    BOOST_TEST(out() == "");
+    BOOST_TEST(!down().take_flush().has_value());
+    BOOST_TEST(down().deadline().value() == 1025u);
+    down().flush(Cause::delay, 1025);
+    BOOST_TEST(out() == wire({Opcode::text, "b"}) + wire({Opcode::text, "c"}));
+    const Flush flush = down().take_flush().value();
+    BOOST_TEST((flush.cause == Cause::delay));
+    BOOST_TEST(flush.messages == 2u);
+    BOOST_TEST(flush.bytes == 6u);
+    BOOST_TEST(flush.held_ms == 20u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_came_in_one_read_with_the_first_message_leaves_with_it, Rig)
+{
+    const std::string both = wire({Opcode::text, "a"}) + wire({Opcode::text, "b"});
+    feed(both);
+    BOOST_TEST(out() == both);
+    BOOST_TEST(down().take_flush().value().messages == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(enough_messages_or_bytes_leave_before_the_delay, Rig)
+{
+    settings.batch = {.messages = 3, .bytes = 1000, .delay_ms = 20};
+    busy();
+    feed({Opcode::text, "a"});
+    feed({Opcode::text, "b"});
+    BOOST_TEST(out() == "");
+    feed({Opcode::text, "c"});
+    BOOST_TEST(frames().size() == 3u);
+    feed({Opcode::text, "a"});
+    feed({Opcode::text, std::string(2000, 'x')});
+    BOOST_TEST((down().take_flush().value().cause == Cause::bytes));
+    BOOST_TEST(frames().size() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(control_frames_and_urgent_messages_take_along_what_is_before_them_in_order, Rig)
+{
+    for (const Frame& urgent : {Frame{Opcode::ping, "p"}, Frame{Opcode::pong, ""}, Frame{Opcode::text, "2"},
+                                Frame{Opcode::text, "3probe"}, Frame{Opcode::close, ""}}) {
+        Rig rig;
+        rig.busy();
+        rig.feed({Opcode::text, "held"});
+        BOOST_TEST(rig.out() == "");
+        rig.feed(urgent);
+        BOOST_TEST((rig.frames() == std::vector<Frame>{{Opcode::text, "held"}, urgent}));
+        const Flush flush = rig.down().take_flush().value();
+        BOOST_TEST((flush.cause == (urgent.opcode == Opcode::close ? Cause::close : Cause::urgent)));
+        BOOST_TEST(flush.messages == (urgent.opcode == Opcode::text ? 2u : 1u));
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_rule_makes_a_message_urgent_also_when_compressed, Rig)
+{
+    const std::vector<std::string_view> arguments{"event=done"};
+    const auto rules = std::get<PriorityRules>(PriorityRules::parse(arguments));
+    settings.priority = &rules;
+    down(kDeflate);
+    busy();
+    feed({Opcode::text, R"(42["progress","xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"])"});
+    BOOST_TEST(out() == "");
+    feed({Opcode::text, R"(42["done","xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"])"});
+    BOOST_TEST((down().take_flush().value().cause == Cause::urgent));
+    const auto sent = frames();
+    BOOST_TEST(sent.size() == 2u);
+    BOOST_TEST(sent[1].rsv1);
+}
+
+BOOST_FIXTURE_TEST_CASE(messages_are_compressed_and_fragments_joined_for_it, Rig)
+{
+    down(kDeflate);
+    const std::string message(300, 'm');
+    feed({Opcode::text, message});
+    feed({Opcode::binary, message.substr(0, 100), false});
+    feed({Opcode::ping, "between"});
+    feed({Opcode::continuation, "", false});
+    feed({Opcode::continuation, message.substr(100)});
+    down().flush(Cause::delay, 1020);
+    const auto sent = frames();
+    BOOST_REQUIRE(sent.size() == 3u);
+    test::PeerInflate peer{15, true};
+    BOOST_TEST((sent[0].rsv1 && sent[0].fin && sent[0].opcode == Opcode::text));
+    BOOST_TEST(peer.decompress(sent[0].payload).value() == message);
+    BOOST_TEST((sent[1] == Frame{Opcode::ping, "between"}));
+    BOOST_TEST((sent[2].rsv1 && sent[2].fin && sent[2].opcode == Opcode::binary));
+    BOOST_TEST(peer.decompress(sent[2].payload).value() == message);
+    BOOST_TEST(sent[2].payload.size() < 10u);  // from the shared context
+    BOOST_TEST(down().counts().compressed == 2u);
+    BOOST_TEST(down().counts().compressed_in == 600u);
+}
+
+BOOST_FIXTURE_TEST_CASE(small_messages_stay_as_they_are, Rig)
+{
+    settings.min_with_context = 32;
+    settings.min_without_context = 200;
+    down(kDeflate);
+    feed({Opcode::text, std::string(31, 'x')});
+    feed({Opcode::text, std::string(32, 'x')});
+    down().flush(Cause::delay, 2000);
+    auto sent = frames();
+    BOOST_TEST(!sent[0].rsv1);
+    BOOST_TEST(sent[1].rsv1);
+
+    Downstream forgetful{
+        settings,
+        {.mode = Agreement::Mode::edge_deflate, .parameters = {.server_context_takeover = false}},
+        memory};
+    for (const std::size_t size : {199u, 200u}) {
+        std::string bytes = wire({Opcode::text, std::string(size, 'x')});
+        forgetful.feed(test::bytes_of(bytes), 3000);
+    }
+    forgetful.flush(Cause::delay, 4000);
+    sent = test::read_frames(test::drain(forgetful.queue()), false).value();
+    BOOST_TEST(!sent[0].rsv1);
+    BOOST_TEST(sent[1].rsv1);
+}
+
+BOOST_FIXTURE_TEST_CASE(messages_too_large_to_hold_pass_uncompressed_in_bounded_memory, Rig)
+{
+    settings.whole = 1000;
+    down(kDeflate);
+    // In one frame, byte by byte.
+    const std::string large = wire({Opcode::text, std::string(100000, 'x')});
+    std::string got;
+    std::size_t most = 0;
+    for (const char c : large) {
+        feed(std::string(1, c));
+        most = std::max(most, memory.bytes);
+        got += out();
+    }
+    BOOST_TEST((got == large));
+    BOOST_TEST(most < 5000u);
+    // In fragments: those before it was known go as one.
+    for (const Frame& frame : {Frame{Opcode::text, std::string(400, 'a'), false},
+                               Frame{Opcode::continuation, std::string(600, 'b'), false},
+                               Frame{Opcode::continuation, "c", false}, Frame{Opcode::continuation, "d"}})
+        feed(frame);
+    BOOST_TEST(
+        (frames() == std::vector<Frame>{{Opcode::text, std::string(400, 'a') + std::string(600, 'b'), false},
+                                        {Opcode::continuation, "c", false},
+                                        {Opcode::continuation, "d"}}));
+    // The next one is compressed again.
+    feed({Opcode::text, std::string(500, 'x')}, 5000);
+    BOOST_TEST(frames().at(0).rsv1);
+}
+
+BOOST_FIXTURE_TEST_CASE(compressed_frames_pass_when_the_upstream_agreed_on_them_itself, Rig)
+{
+    down({.mode = Agreement::Mode::pass_through, .parameters = {}});
+    const std::string compressed = wire({Opcode::text, "\xf2\x48\xcd\xc9\xc9\x07\x00"s, true, true});
+    BOOST_TEST(!feed(compressed).has_value());
+    BOOST_TEST(out() == compressed);
+}
+
+BOOST_AUTO_TEST_CASE(violations_of_the_upstream_are_told_apart)
+{
+    struct Row {
+        std::string bytes;
+        CloseCode code;
+    };
+    const Row rows[] = {
+        {"\x83\x00"s, CloseCode::protocol_error},
+        {wire({Opcode::text, "x"}, test::kMask), CloseCode::protocol_error},
+        {wire({Opcode::text, "x", true, true}), CloseCode::protocol_error},  // nothing agreed
+        {wire({Opcode::text, "\xFF"}), CloseCode::bad_data},
+        {wire({Opcode::text, "\xC3"}), CloseCode::bad_data},
+        {wire({Opcode::text, "\xC3", false}) + wire({Opcode::continuation, "x"}), CloseCode::bad_data},
+        {wire({Opcode::close, "\x03"}), CloseCode::protocol_error},
+        {wire({Opcode::close, "\x03\xED"}), CloseCode::protocol_error},  // 1005
+        {wire({Opcode::close, "\x03\xE8\xFF"}), CloseCode::bad_data},
+        {wire({Opcode::text, std::string(101, 'x')}), CloseCode::too_big},
+        {wire({Opcode::text, std::string(99, 'x'), false}) + wire({Opcode::continuation, "xx"}),
+         CloseCode::too_big},
+    };
+    for (const Row& row : rows)
+        for (const Agreement& agreement : {kPlain, kDeflate}) {
+            Rig rig;
+            rig.settings.max_upstream_message = 100;
+            rig.down(agreement);
+            const auto violation = rig.feed(row.bytes);
+            BOOST_REQUIRE(violation.has_value());
+            BOOST_TEST((violation->code == row.code), violation->reason);
+            // And nothing after it is taken.
+            BOOST_TEST(!rig.feed({Opcode::text, "after"}).has_value());
+            rig.down().flush(Cause::drain, 9999);
+            BOOST_TEST(rig.out().find("after") == std::string::npos);
+        }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_character_may_be_split_between_fragments, Rig)
+{
+    BOOST_TEST(!feed({Opcode::text, "\xE2", false}).has_value());
+    BOOST_TEST(!feed({Opcode::ping, "\xFF"}).has_value());
+    BOOST_TEST(!feed({Opcode::continuation, "\x82\xAC"}).has_value());
+    BOOST_TEST(!feed({Opcode::binary, "\xFF"}).has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(after_a_close_nothing_follows, Rig)
+{
+    feed(wire({Opcode::text, "a"}) + wire({Opcode::close, "\x03\xE8"}) + wire({Opcode::text, "b"}));
+    BOOST_TEST((frames() == std::vector<Frame>{{Opcode::text, "a"}, {Opcode::close, "\x03\xE8"}}));
+    BOOST_TEST((down().close_received() == CloseCode::normal));
+    BOOST_TEST(!down().send_close(CloseCode::going_away, "", Cause::drain, 1000));
+    BOOST_TEST(!down().send_ping({}, 1000));
+    BOOST_TEST(out() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_close_of_the_edge_comes_last_and_the_upstream_s_is_noticed, Rig)
+{
+    busy();
+    feed({Opcode::text, "held"});
+    BOOST_TEST(down().send_close(CloseCode::going_away, "bye", Cause::drain, 1001));
+    BOOST_TEST((down().take_flush().value().cause == Cause::drain));
+    feed(wire({Opcode::text, "late"}) + wire({Opcode::close, "\x03\xE8"}));
+    BOOST_TEST((frames() == std::vector<Frame>{{Opcode::text, "held"},
+                                               {Opcode::close,
+                                                "\x03\xE9"
+                                                "bye"}}));
+    BOOST_TEST((down().close_received() == CloseCode::normal));
+}
+
+BOOST_FIXTURE_TEST_CASE(no_frame_of_the_edge_s_own_cuts_a_large_one_in_two, Rig)
+{
+    settings.whole = 100;
+    const std::string large = wire({Opcode::binary, std::string(1000, 'x')});
+    feed(large.substr(0, 500));
+    BOOST_TEST(down().mid_frame());
+    BOOST_TEST(!down().send_close(CloseCode::going_away, "", Cause::drain, 1000));
+    BOOST_TEST(!down().send_ping({}, 1000));
+    feed(large.substr(500));
+    BOOST_TEST(!down().mid_frame());
+    BOOST_TEST(down().send_ping(as_bytes("p"), 1000));
+    BOOST_TEST(out() == large + wire({Opcode::ping, "p"}));
+    // A small frame is not begun before it is whole.
+    const std::string small = wire({Opcode::text, "0123456789"});
+    feed(small.substr(0, 5));
+    BOOST_TEST(down().send_ping(as_bytes("q"), 1000));
+    feed(small.substr(5));
+    down().flush(Cause::delay, 2000);
+    BOOST_TEST(out() == wire({Opcode::ping, "q"}) + small);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_full_queue_says_so, Rig)
+{
+    settings.buffer = 1000;
+    BOOST_TEST(!down().full());
+    feed({Opcode::text, std::string(1000, 'x')});
+    BOOST_TEST(down().full());
+    out();
+    BOOST_TEST(!down().full());
+}
+
+BOOST_FIXTURE_TEST_CASE(idle_it_holds_no_memory, Rig)
+{
+    down(kDeflate);
+    feed({Opcode::text, std::string(500, 'x')});
+    out();
+    BOOST_TEST(memory.bytes > 100000u);
+    down().release_idle();
+    BOOST_TEST(memory.bytes == 0u);
+    feed({Opcode::text, std::string(500, 'x')}, 5000);
+    BOOST_TEST(test::PeerInflate(15, true).decompress(frames().at(0).payload).value() ==
+               std::string(500, 'x'));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}
