@@ -26,6 +26,10 @@ function origin(incoming, outgoing) {
     const headers = { 'Cache-Control': query.get('cc') ?? 'max-age=60', 'Content-Length': bytes.length, 'X-Serial': asked[target] };
     if (query.has('chunked')) delete headers['Content-Length'];
     if (query.has('vary')) { headers.Vary = 'X-Kind'; headers['X-Kind-Was'] = incoming.headers['x-kind'] ?? '-'; }
+    if (query.has('old') && asked[target] <= 5) {
+        headers['Cache-Control'] = 'max-age=1';
+        headers.Date = new Date(Date.now() - 3000).toUTCString();
+    }
     const delay = Number(query.get('delay') ?? 0);
     if (pathname.startsWith('/fail')) {
         setTimeout(() => outgoing.writeHead(503, { 'Cache-Control': 'no-store' }).end('busy'), delay);
@@ -273,6 +277,15 @@ await test('an answer that has to be validated each time is not shared', async (
     const answers = await many(10, target);
     assert(answers.every((a) => whole(a, target)), 'an answer is not whole');
     assert(at(target) === 10, `${at(target)} requests reached the origin`);
+});
+
+await test('an answer that has ended on its way keeps the next from being shared for a moment only', async () => {
+    const target = '/ended?old&delay=200';
+    await many(5, target);
+    assert(at(target) === 5, `${at(target)} requests reached the origin`);
+    await sleep(1500);
+    await many(10, target);
+    assert(at(target) === 6, `${at(target) - 5} of 10 requests reached the origin a moment later`);
 });
 
 await test('an error lets all followers ask at once', async () => {

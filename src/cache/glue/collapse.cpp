@@ -17,7 +17,7 @@ namespace edge::cache {
 namespace {
 
 constexpr std::uint64_t kRefusedFor = 120 * 1000;  ///< ms that an uncacheable answer's key is not waited for
-constexpr std::uint64_t kFailedFor = 1000;         ///< the same after an error, which may be over soon
+constexpr std::uint64_t kBriefly = 1000;           ///< the same after an error, which may be over soon
 constexpr ngx_msec_t kCheckEvery = 500;            ///< backs the wake-ups: a killed leader wakes nobody
 constexpr unsigned kMostTurns = 4;  ///< after so many flights without an answer a request asks alone
 constexpr std::size_t kMostAtOnce = 256 * 1024;  ///< bytes handed to the client's connection in one go
@@ -398,7 +398,7 @@ void announce_fill(Request& q, const Lifetime& lifetime)
     }
     // What each use has to be validated for is of no use to who waits.
     const bool shared = (lifetime.flags & kNoCache) == 0 && time_to_live(lifetime, ngx_time()) > 0;
-    if (!shared) return refuse_followers(q, false);
+    if (!shared) return refuse_followers(q, lifetime.freshness != 0 && (lifetime.flags & kNoCache) == 0);
     // Of unknown length it may turn out too large for the zone, and leave its followers in the middle; and
     // through nginx's buffers it comes as the leader's client reads: they wait for the whole of it.
     if (q.expected_length < 0 || needs_buffers(q.r)) return;
@@ -417,10 +417,10 @@ void end_flight(Request& q) noexcept
     if (q.flight) wake_all(table.finish(std::exchange(q.flight, {})));
 }
 
-void refuse_followers(Request& q, bool failed) noexcept
+void refuse_followers(Request& q, bool briefly) noexcept
 {
     if (!q.flight) return;
-    wake_all(table.refuse(std::exchange(q.flight, {}), now_ms(), failed ? kFailedFor : kRefusedFor));
+    wake_all(table.refuse(std::exchange(q.flight, {}), now_ms(), briefly ? kBriefly : kRefusedFor));
 }
 
 void abandon_flight(Request& q) noexcept

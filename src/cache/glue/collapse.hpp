@@ -26,8 +26,9 @@ void announce_fill(Request& q, const Lifetime& lifetime);
 void announce_progress(Request& q) noexcept;
 /// What was asked for is in the zone now, or is cut short.
 void end_flight(Request& q) noexcept;
-/// The answer is no good for others, for a while; `failed`: as the origin failed, which is shorter.
-void refuse_followers(Request& q, bool failed) noexcept;
+/// The answer is no good for others, for a while; `briefly`: it says nothing of the next one, as the origin
+/// failed or what it said was at its end already.
+void refuse_followers(Request& q, bool briefly) noexcept;
 /// The request ends without an answer.
 void abandon_flight(Request& q) noexcept;
 
