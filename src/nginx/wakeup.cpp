@@ -33,8 +33,9 @@ void (*on_wake)() noexcept = nullptr;
 void on_readable(ngx_event_t* event) noexcept
 {
     std::uint64_t times = 0;
-    slots[own].rung.store(0, std::memory_order_seq_cst);
+    // In this order: a write between the two would be read away, and the bell look rung for ever.
     static_cast<void>(!::read(descriptors[own], &times, sizeof(times)));
+    slots[own].rung.store(0, std::memory_order_seq_cst);
     if (ngx_handle_read_event(event, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, event->log, 0, "edge: this worker can't be woken any more");
     }
