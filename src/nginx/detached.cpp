@@ -300,11 +300,6 @@ void build(Detached& d, ngx_http_request_t& client)
 
 }
 
-ngx_uint_t detached_running() noexcept
-{
-    return running;
-}
-
 bool is_detached(const ngx_http_request_t& r) noexcept
 {
     return r.connection->send_chain == swallow;

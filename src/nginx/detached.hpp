@@ -16,9 +16,6 @@ struct DetachedTask {
     void* data;
 };
 
-/// Requests of this process that run now.
-ngx_uint_t detached_running() noexcept;
-
 /// Starts one like `client`, a main request after its header was read, as GET of the same URI without its
 /// Range, conditional and connection fields. It begins on the next turn of the event loop. false: no memory,
 /// the worker is exiting, or as many run as may (64); `task.ended` is not called then.

@@ -226,13 +226,6 @@ void give_up_fill(Request& q, NotStored why) noexcept
     observer.not_stored(why);
 }
 
-/// The end of a body that went into the zone only. An orphan's client must not get an end it has not had the
-/// rest of.
-ngx_int_t after_fill_only(const Request& q) noexcept
-{
-    return q.orphaned ? NGX_ERROR : NGX_OK;
-}
-
 /// The client has had its 304, or has gone; the zone takes the body.
 ngx_int_t fill_only(Request& q, ngx_chain_t* in)
 {
@@ -253,7 +246,8 @@ ngx_int_t fill_only(Request& q, ngx_chain_t* in)
         }
     }
     if (q.step == Step::capturing) announce_progress(q);
-    return ended ? after_fill_only(q) : NGX_OK;
+    // An orphan's client must not get an end it has not had the rest of.
+    return ended && q.orphaned ? NGX_ERROR : NGX_OK;
 }
 
 ngx_int_t fill_and_forward(Request& q, ngx_chain_t* in)
