@@ -273,6 +273,7 @@ void start_counting(ngx_cycle_t* cycle)
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
+    count_images(counters);
 }
 
 void stop_counting() noexcept

@@ -19,8 +19,9 @@ struct ZoneBinding {
     ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
     ngx_shm_zone_t* purge_shm = nullptr;
-    bool has_private = false;  ///< some location keeps answers per user in it
-    PurgeTable purges = {};    ///< in workers only
+    bool has_others =
+        false;  ///< under keys that a write to a URL does not find: per user, pictures made of it
+    PurgeTable purges = {};  ///< in workers only
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }
