@@ -30,8 +30,9 @@ struct Derived {
     ngx_str_t target{};
     /// Set before the answer's header is sent; nothing: the cache neither gave nor may keep the source.
     std::optional<Provenance> source;
-    /// The source is a file of this host, which no cache keeps: the answer is judged by its own lines.
-    bool local = false;
+    /// The answer is judged by its own lines: no cache keeps the source, a file of this host for one, or it
+    /// is the source that goes out.
+    bool by_own_lines = false;
     /// It could not be made, this time: what goes out instead is not the answer.
     bool failed = false;
 };

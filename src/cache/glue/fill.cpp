@@ -158,7 +158,7 @@ NotStored start_fill(Request& q)
                                       .request_time = q.asked_at,
                                       .response_time = ngx_time()},
                                      policy);
-    const bool inherits = q.derived != nullptr && !q.derived->local;
+    const bool inherits = q.derived != nullptr && !q.derived->by_own_lines;
     if (!verdict.store() && !inherits) return verdict.reason;
     if (length_contradicts(origin)) return NotStored::malformed;
     if (!end_is_known(u)) return NotStored::incomplete;
@@ -250,7 +250,7 @@ bool renew_stored(Request& q, bool not_modified)
     const StoredTags tags_before = stored->tags();
     auto tags = not_modified ? collect_tags(q, origin, &tags_before) : tags_before;
     std::uint64_t sequence = not_modified ? q.purge_sequence : stored->head().sequence;
-    if (q.derived != nullptr && !q.derived->local && tags) {
+    if (q.derived != nullptr && !q.derived->by_own_lines && tags) {
         const auto lifetime = inherit(q, sequence, *tags);
         verdict = lifetime ? StoreVerdict{NotStored::stored, *lifetime} : StoreVerdict{};
     }

@@ -180,6 +180,7 @@ ngx_int_t Request::start()
                              this});
     if (!source_) {
         step_ = Step::passing;
+        derived_.by_own_lines = true;
         observer.happened(Event::passed);
         return theirs_ != nullptr ? theirs_(&r_) : NGX_DECLINED;
     }
@@ -197,6 +198,7 @@ ngx_int_t Request::start()
 void Request::pass()
 {
     step_ = Step::passing;
+    derived_.by_own_lines = true;
     source_.reset();
     observer.happened(Event::passed);
     r_.content_handler = theirs_;
@@ -210,7 +212,7 @@ void Request::on_source()
     if (source_->end() != Source::End::complete) return pass();
     SourceAnswer& source = source_->answer();
     derived_.source = std::move(source.provenance);
-    derived_.local = source.local;
+    derived_.by_own_lines = source.local;
     if (!source.genuine) {
         derived_.failed = source.status >= NGX_HTTP_INTERNAL_SERVER_ERROR;
         observer.happened(Event::passed);

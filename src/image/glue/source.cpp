@@ -40,12 +40,18 @@ bool is_of_transfer(std::string_view name) noexcept
                             "Upgrade", "TE", "Accept-Ranges", "Content-Range"});
 }
 
+/// Octets of an unknown kind may be one.
 bool may_be_image(std::string_view type) noexcept
 {
     type = http::trim(type.substr(0, type.find(';')));
-    if (type.empty() || is_listed(type, {"application/octet-stream", "binary/octet-stream"})) return true;
-    return type.size() > 6 && ngx::equals_ignoring_case(type.substr(0, 6), "image/") &&
-           !ngx::equals_ignoring_case(type, "image/svg+xml");
+    return type.empty() || is_listed(type, {"application/octet-stream", "binary/octet-stream"}) ||
+           (type.size() > 6 && ngx::equals_ignoring_case(type.substr(0, 6), "image/"));
+}
+
+/// Shown at any size as it is.
+bool is_vector(std::string_view type) noexcept
+{
+    return ngx::equals_ignoring_case(http::trim(type.substr(0, type.find(';'))), "image/svg+xml");
 }
 
 bool has_directive(const Lines& lines, std::string_view field, std::string_view directive) noexcept
@@ -84,7 +90,7 @@ void add_last_modified(Lines& lines, time_t when)
     if (when == -1 || has_field(lines, "Last-Modified")) return;
     std::array<u_char, sizeof("Mon, 28 Sep 1970 06:00:00 GMT")> date;
     const u_char* end = ngx_http_time(date.data(), when);
-    lines.emplace_back("Last-Modified", std::string{date.data(), end});
+    lines.emplace_back("Last-Modified", std::string{static_cast<const u_char*>(date.data()), end});
 }
 
 }
@@ -229,11 +235,12 @@ ngx_int_t Source::take_header(ngx_http_request_t& r)
     }
     add_last_modified(answer_.shown, out.last_modified_time);
     add_last_modified(answer_.said, out.last_modified_time);
-    answer_.transformable = out.status == NGX_HTTP_OK && may_be_image(answer_.content_type) &&
+    const bool image = out.status == NGX_HTTP_OK && may_be_image(answer_.content_type);
+    answer_.transformable = image && !is_vector(answer_.content_type) &&
                             !has_directive(answer_.shown, "Cache-Control", "no-transform") &&
                             !has_directive(answer_.said, "Cache-Control", "no-transform") &&
                             !has_field(answer_.shown, "Content-Encoding");
-    limit_ = answer_.transformable ? most_ : std::min(most_, kOtherLimit);
+    limit_ = image ? most_ : std::min(most_, kOtherLimit);
     if (out.content_length_n > 0 && static_cast<std::uint64_t>(out.content_length_n) > limit_) {
         finish(End::too_large);
         return NGX_ERROR;
