@@ -10,6 +10,7 @@
 #include "http/etag.hpp"
 #include "http/list.hpp"
 #include "image/glue/image_events.hpp"
+#include "image/refusals.hpp"
 #include "nginx/answer_lines.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
@@ -35,6 +36,8 @@ std::uint64_t monotonic_ms() noexcept
     return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
            static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
+
+Refusals refusals;  // this worker's
 
 ngx_int_t on_content(ngx_http_request_t* r) noexcept
 {
@@ -124,7 +127,7 @@ Request::Request(ngx_http_request_t& r, const Settings& settings, ngx::Derived& 
             reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner;
         self->woken([self] {
             cancel(std::exchange(self->job_id_, 0));
-            self->on_refused(Reason::timeout);
+            self->on_refused(Reason::expired);
         });
     };
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&r, 0);
@@ -233,6 +236,7 @@ void Request::on_source()
     const std::string own{value_of(source.shown, "ETag")};
     if (client_has(std::string{ngx::view(etag_)}) || (!own.empty() && client_has(own)))
         return send_not_modified();
+    if (const auto reason = refusals.find(key_, monotonic_ms())) return on_refused(*reason);
     render();
 }
 
@@ -289,8 +293,10 @@ void Request::on_done(const Done& done, Descriptor result)
 
 void Request::on_refused(Reason reason)
 {
-    job_id_ = 0;
     if (hooks_.timer.timer_set) ngx_del_timer(&hooks_.timer);
+    // Only what a render process has tried: who waited in vain may try again.
+    const bool tried = std::exchange(job_id_, 0) != 0;
+    if (tried && is_lasting(reason) && !is_certain(reason)) refusals.remember(key_, reason, monotonic_ms());
     observer.refused(reason);
     const ngx_uint_t level = is_certain(reason) ? NGX_LOG_INFO : NGX_LOG_WARN;
     ngx_log_error(level, r_.connection->log, 0, "edge: no picture could be made: %s", name_of(reason));
