@@ -1,6 +1,7 @@
 #include "module/conf.hpp"
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "image/glue/image_request.hpp"
@@ -222,6 +223,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         image::stop_render_client();
         cache::finish_invalidations();
         cache::stop_collapse();
+        cache::stop_encoding();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;
