@@ -32,6 +32,7 @@ struct Settings {
 struct ProcessSettings {
     bool said = false;            ///< edge_image_processes stands somewhere
     std::string program;          ///< its path
+    std::string place;            ///< file:line that wants it
     std::uint32_t processes = 0;  ///< 0: as many as the host has processors
     std::uint64_t memory = std::uint64_t{1} << 30;
     std::uint32_t queue = 256;

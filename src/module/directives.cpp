@@ -46,7 +46,10 @@ char* image_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     return ngx::guarded<char*>(cf->log, failed(), [&] {
         auto& own = static_cast<LocConf*>(conf)->image;
         char* result = Set(cf, own);
-        if (own.on == 1) main_conf(cf).images = true;
+        if (own.on == 1) {
+            main_conf(cf).images = true;
+            image::note_use(cf, main_conf(cf).processes);
+        }
         return result;
     });
 }

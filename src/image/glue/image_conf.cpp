@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -190,16 +192,20 @@ char* merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
     return build_names(cf, conf, settings);
 }
 
+void note_use(ngx_conf_t* cf, ProcessSettings& settings)
+{
+    if (settings.place.empty()) settings.place = place_of(cf);
+}
+
 bool complete(ngx_conf_t* cf, ProcessSettings& settings)
 {
     if (settings.program.empty()) settings.program = usual_program();
     if (settings.processes == 0)
         settings.processes = static_cast<std::uint32_t>(std::clamp<ngx_int_t>(ngx_ncpu, 1, 64));
     if (access(settings.program.c_str(), X_OK) == 0) return true;
-    ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                  "edge_image: \"%s\" can't be run; it is built beside the module, and edge_image_processes "
-                  "program= names another place",
-                  settings.program.c_str());
+    refuse_at(cf, settings.place,
+              "edge_image: \"" + settings.program + "\" can't be run (" + std::strerror(errno) +
+                  "); it is built beside the module, and edge_image_processes program= names another place");
     return false;
 }
 
@@ -402,6 +408,7 @@ char* set_image_processes(ngx_conf_t* cf, ProcessSettings& processes)
             if (program.data == nullptr || ngx_conf_full_name(cf->cycle, &program, 0) != NGX_OK)
                 return error();
             processes.program = ngx::view(program);
+            processes.place = place_of(cf);
             continue;
         }
         const auto number = parse_number(word, 1, 64);

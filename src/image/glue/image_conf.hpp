@@ -52,6 +52,8 @@ void init_loc_conf(LocConf& conf) noexcept;
 /// with file and line. Throws std::bad_alloc.
 char* merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf);
 
+/// edge_image on stands here: somewhere to point to if there is no program.
+void note_use(ngx_conf_t* cf, ProcessSettings& settings);
 /// At the end of the configuration, when edge_image on stands somewhere: finds the program. false: an error,
 /// logged.
 bool complete(ngx_conf_t* cf, ProcessSettings& settings);
