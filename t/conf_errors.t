@@ -108,7 +108,7 @@ my @refused = (
     ['http', 'edge_image_processes 0;', qr/edge_image_processes: unexpected "0", expected auto or a number from 1 to 64, and program=PATH/],
     ['http', 'edge_image_processes 2; edge_image_processes 2;', $twice],
     ['server', 'edge_image_processes 2;', $place],
-    ['http', 'edge_image on; edge_image_processes auto program=/nowhere/render;', qr{edge_image: "/nowhere/render" can't be run; it is built beside the module}],
+    ['http', 'edge_image on; edge_image_processes auto program=/nowhere/render;', qr{edge_image: "/nowhere/render" can't be run \(No such file or directory\); it is built beside the module}],
     ['location', 'edge_websocket;', $syntax],
     ['location', 'edge_websocket yes;', qr/edge_websocket: unexpected "yes", expected on or off/],
     ['location', 'edge_websocket on; edge_websocket off;', $twice],

@@ -5,7 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use JSON::PP;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 use OwnNginx;
 use Picture;
 
@@ -77,42 +77,8 @@ for my $name (sort grep { /\.(?:jpg|png|gif|bmp|tif|webp|avif|svgz?)$/ } readdir
 }
 closedir $dir;
 
-# --- the supervisor is killed ---
-sub supervisor {
-    for my $dir (glob '/proc/[0-9]*') {
-        my $command = eval { slurp("$dir/cmdline") } // next;
-        next unless $command =~ /--supervisor/;
-        my $log = readlink "$dir/fd/2" // next;
-        return $dir =~ s{.*/}{}r if $log eq $nginx->dir . '/logs/error.log';
-    }
-    return;
-}
-my $killed = supervisor();
-ok($killed, 'the supervisor runs');
-kill 'KILL', $killed;
-my @statuses = map { get("/original/photos/stream.jpg?preset=sm&v=$_")->{status} } 1 .. 5;
-is_deeply(\@statuses, [(200) x 5], 'while it is gone requests are answered');
-my $end = time + 15;
-sleep 0.3 until picture(get('/original/photos/stream.jpg?preset=sm')->{content})->{format} eq 'webp' || time > $end;
-is(shape(get('/original/photos/stream.jpg?preset=sm')->{content}), 'webp 150x150', 'soon there are pictures again');
-my $new = supervisor();
-ok($new && $new != $killed, 'from another one');
-cmp_ok(images()->{process_ends}{supervisors_started}, '>=', 2, 'which is counted');
-
-# --- reload and end ---
-$nginx->reload;
-$end = time + 10;
-sleep 0.1 while -d "/proc/$new" && time < $end;
-ok(!-d "/proc/$new", 'after a reload the supervisor of the configuration before ends');
-is(shape(get('/original/photos/stream.jpg?preset=sm')->{content}), 'webp 150x150', 'the new one renders');
-my $third = supervisor();
-ok($third && $third != $new, 'it is another process');
 $nginx->stop;
-$end = time + 10;
-sleep 0.1 while -d "/proc/$third" && time < $end;
-ok(!-d "/proc/$third", 'it ends with nginx');
-
-my @wrong = grep { /\[(?:alert|crit|emerg|error)\]/ && !/exited on signal 9|the render supervisor has gone/ } split /\n/, $nginx->log;
-is_deeply(\@wrong, [], 'nothing else is wrong in the log');
+my @wrong = grep { /\[(?:alert|crit|emerg|error)\]/ } split /\n/, $nginx->log;
+is_deeply(\@wrong, [], 'nothing is wrong in the log');
 
 done_testing;
