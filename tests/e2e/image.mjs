@@ -3,6 +3,7 @@
 // new binary, clients that go away, and that nothing is left when nginx ends.
 // timeout: 240
 // log-expects: exited on signal 9
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -49,7 +50,13 @@ const conf = { workers: 2, http: `
         location = /tiny { return 200 tiny; }
     }` };
 const nginx = new Nginx('edge');
-await nginx.start(conf);
+nginx.write(conf);
+// nginx takes USR2 only when it is no longer its parent's child: not with "daemon off".
+const file = path.join(nginx.dir, 'nginx.conf');
+fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('daemon off;', ''));
+const started = spawnSync(process.env.EDGE_NGINX, ['-p', nginx.dir, '-e', path.join(nginx.dir, 'error.log'), '-c', file]);
+equal(started.status, 0, `nginx starts: ${started.stderr}`);
+await until(() => nginx.pid > 0, 'nginx starts');
 
 const webp = { Accept: 'image/webp,*/*' };
 const get = (target, headers = webp) => request(edge, target, { headers });
@@ -219,3 +226,10 @@ await test('nginx is killed: nothing is left', async () => {
     for (const pid of all) process.kill(pid, 'SIGKILL');
     await until(() => !others.some(alive), 'supervisor and render processes end', 20);
 });
+
+// When a test before has failed half-way.
+for (const name of ['nginx.pid', 'nginx.pid.oldbin']) {
+    const pid = Number(read(path.join(nginx.dir, name)));
+    if (pid && alive(pid)) process.kill(pid, 'SIGTERM');
+    else fs.rmSync(path.join(nginx.dir, name), { force: true });  // one that was killed leaves its file
+}
