@@ -52,8 +52,7 @@ enum class Gravity : std::uint8_t {
 
 /// How samples deeper than 8 bits become visible in TIFF and PNG without a colour profile.
 enum class Range : std::uint8_t {
-    automatic,  ///< 16-bit colour images by their type, 16-bit grey, 32-bit and float by their data (see
-                ///< stretch.hpp)
+    automatic,  ///< 16 bits: by the type when they use it, else by their data; 32 bits and float: by their data
     data,       ///< from the data of each image
     type,       ///< the whole range of the sample's type: 0 … 65535; float: 0 … 1
     fixed,      ///< range_low becomes black, range_high white
