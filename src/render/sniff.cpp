@@ -108,4 +108,31 @@ unsigned count_jpeg_scans(std::span<const std::byte> bytes, unsigned most) noexc
     return count;
 }
 
+bool is_whole_gif(std::span<const std::byte> bytes) noexcept
+{
+    const std::size_t size = bytes.size();
+    const auto byte = [bytes](std::size_t at) { return std::to_integer<unsigned>(bytes[at]); };
+    const auto colours = [](unsigned flags) -> std::size_t {
+        return (flags & 0x80) != 0 ? 3U << ((flags & 7) + 1) : 0;
+    };
+    if (size < 13) return false;
+    std::size_t at = 13 + colours(byte(10));
+    while (at < size) {
+        const unsigned kind = byte(at);
+        if (kind == 0x2c) {
+            if (size - at < 11) return false;
+            at += 11 + colours(byte(at + 9));
+        } else if (kind == 0x21)
+            at += 2;
+        else
+            // The trailer, or what no decoder reads on from.
+            return true;
+        // Sub-blocks, up to an empty one.
+        while (at < size && byte(at) != 0) at += 1 + byte(at);
+        if (at >= size) return false;
+        ++at;
+    }
+    return at == size;
+}
+
 }

@@ -18,4 +18,7 @@ Sniffed sniff(std::span<const std::byte> bytes) noexcept;
 /// Scans in a JPEG: how often its decoder goes over the whole picture. Counting stops at `most`.
 unsigned count_jpeg_scans(std::span<const std::byte> bytes, unsigned most) noexcept;
 
+/// False: a GIF ends within a block, so that its last picture is not whole. A missing trailer does no harm.
+bool is_whole_gif(std::span<const std::byte> bytes) noexcept;
+
 }

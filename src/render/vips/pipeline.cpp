@@ -22,6 +22,9 @@ using image::Job;
 using image::Reason;
 using image::Size;
 
+// libheif may have been installed without an encoder.
+bool can_write_avif = true;
+
 Image in_memory(const Image& image)
 {
     VipsImage* copy = vips_image_copy_memory(image.get());
@@ -124,6 +127,7 @@ Format target_of(const Job& job, const SourceInfo& info, bool alpha) noexcept
 
 Rendered render_checked(std::span<const std::byte> source, const Job& job)
 {
+    if (job.target == Format::avif && !can_write_avif) throw Refusal{Reason::unavailable};
     const SourceInfo info = read_source_info(source, job);
     const auto geometry = image::compute_geometry(info.upright, job);
     if (!geometry) throw Refusal{Reason::result_too_large};
@@ -189,12 +193,19 @@ bool try_all()
     for (const Code& code : {Code{Format::jpeg, "JPEG"}, Code{Format::png, "PNG"}, Code{Format::webp, "WebP"},
                              Code{Format::avif, "AVIF"}}) {
         job.target = code.format;
-        const EncodedImage file = encode_image(picture, code.format, job);
-        const auto again = render(file.bytes(), job);
-        if (std::holds_alternative<Rendered>(again)) continue;
-        std::fprintf(stderr, "edge: libvips can't read its own %s: %s\n", code.name,
-                     image::name_of(std::get<Reason>(again)));
-        return false;
+        Reason reason{};
+        try {
+            const EncodedImage file = encode_image(picture, code.format, job);
+            const auto again = render(file.bytes(), job);
+            if (std::holds_alternative<Rendered>(again)) continue;
+            reason = std::get<Reason>(again);
+        } catch (const Refusal& refusal) {
+            reason = refusal.reason;
+        }
+        std::fprintf(stderr, "edge: libvips can't make and read %s here (%s)\n", code.name,
+                     image::name_of(reason));
+        if (code.format != Format::avif) return false;
+        can_write_avif = false;
     }
     return true;
 }
@@ -241,7 +252,7 @@ bool start_vips(const char* program)
     try {
         return try_all();
     } catch (const Refusal& refusal) {
-        std::fprintf(stderr, "edge: libvips lacks a format: %s\n", image::name_of(refusal.reason));
+        std::fprintf(stderr, "edge: libvips does not work: %s\n", image::name_of(refusal.reason));
         return false;
     }
 }

@@ -14,8 +14,9 @@ namespace edge::render {
 
 /// Once in a process, before anything else here: one thread a picture, no cache, no temporary files, and only
 /// the decoders of this folder. Runs each decoder and encoder once, so that nothing has to be loaded
-/// afterwards when no file can be opened any more. False: libvips, or a format of it, does not work here; it
-/// has said why on standard error.
+/// afterwards when no file can be opened any more. False: libvips, or JPEG, PNG or WebP of it, does not work
+/// here; it has said why on standard error. Without AVIF everything else goes on, and jobs for it are refused
+/// as unavailable.
 bool start_vips(const char* program);
 
 /// Of a job that has been done.

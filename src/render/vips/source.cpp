@@ -164,7 +164,10 @@ SourceInfo read_source_info(Bytes bytes, const Job& job)
         if (job.page > 0) throw Refusal{Reason::no_such_page};
         return info;
     }
-    if (info.format == Format::gif) check_gif_screen(bytes, job);
+    if (info.format == Format::gif) {
+        check_gif_screen(bytes, job);
+        if (!job.allow_truncated && !is_whole_gif(bytes)) throw Refusal{Reason::truncated};
+    }
     if (info.format == Format::jpeg && count_jpeg_scans(bytes, kMostScans + 1) > kMostScans)
         throw Refusal{Reason::damaged};
 
