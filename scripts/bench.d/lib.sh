@@ -49,7 +49,7 @@ port_for() { # NAME...: a port each
     local name
     for name in "$@"; do
         ports[$name]=$next_port
-        port_free "$next_port" || fail "port $next_port is in use: set EDGE_BENCH_PORT to the first of some 12 free ones"
+        port_free "$next_port" || fail "port $next_port is in use: set EDGE_BENCH_PORT to the first of some 16 free ones"
         next_port=$((next_port + 1))
     done
 }
@@ -240,8 +240,14 @@ start() {
     local name=$1 cores_of=$2 command
     if [ "${name%%-*}" = varnish ]; then
         mkdir -p "$dir/$name"
+        # It stores compressed what is to be sent so.
+        cat >"$dir/$name/vcl" <<END
+vcl 4.1;
+backend default { .host = "127.0.0.1"; .port = "${ports[origin]}"; }
+sub vcl_backend_response { if (bereq.url ~ "^/json/") { set beresp.do_gzip = true; } }
+END
         command=(varnishd -F -j none -n "$dir/$name/work" -a "127.0.0.1:${ports[$name]}"
-            -b "127.0.0.1:${ports[origin]}" -s 'malloc,256m' -t 86400 -p thread_pools=1 -p vsl_mask=-SessOpen)
+            -f "$dir/$name/vcl" -s 'malloc,256m' -t 86400 -p thread_pools=1 -p vsl_mask=-SessOpen)
     else
         command=(nginx -p "$dir/$name" -e "$dir/$name/error.log" -c "$dir/$name/nginx.conf")
     fi
