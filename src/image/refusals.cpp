@@ -15,7 +15,8 @@ void Refusals::remember(const Key& key, Reason reason, std::uint64_t now)
 {
     const auto known = entries_.find(key);
     if (known != entries_.end()) {
-        known->second = {reason, now + kFor};
+        const bool again = now < known->second.until;
+        known->second = {reason, now + kFor, again || reason == Reason::timeout};
         return;
     }
     if (order_.size() == kMost) {
@@ -23,13 +24,13 @@ void Refusals::remember(const Key& key, Reason reason, std::uint64_t now)
         order_.pop_front();
     }
     order_.push_back(key);
-    entries_.emplace(key, Entry{reason, now + kFor});
+    entries_.emplace(key, Entry{reason, now + kFor, reason == Reason::timeout});
 }
 
 std::optional<Reason> Refusals::find(const Key& key, std::uint64_t now) const noexcept
 {
     const auto known = entries_.find(key);
-    if (known == entries_.end() || now >= known->second.until) return std::nullopt;
+    if (known == entries_.end() || !known->second.believed || now >= known->second.until) return std::nullopt;
     return known->second.reason;
 }
 

@@ -163,7 +163,7 @@ await test('render processes are killed under load: pictures or originals, no fa
     await load.stop();
     load.check('render processes killed');
     await until(async () => (await images()).process_ends.crashed > before.process_ends.crashed, 'crashes are counted');
-    await until(async () => kind((await get('/dogs.jpg?preset=sm&after=1')).body) === 'webp', 'there are pictures again', 20);
+    await until(async () => kind((await get('/dogs.jpg?preset=sm&after=1')).body) === 'webp', 'there are pictures again', 30);
 });
 
 await test('the supervisor is killed under load: another one takes over', async () => {

@@ -63,7 +63,8 @@ bool ensure_supervisor() noexcept
     client->pause =
         client->pause == 0 || since > kSettled ? kFirstPause : std::min(client->pause * 2, kLongestPause);
     client->started = ngx_current_msec;
-    client->supervisor = 0;
+    // What the one before had is lost: the next one's Hello would be a first one here.
+    if (std::exchange(client->supervisor, 0) != 0) fail_all(Reason::unavailable);
     client->starting = client->generation->start_supervisor(*client->settings, ngx_cycle->log);
     if (client->starting) observer.supervisor_started();
     return client->starting;
