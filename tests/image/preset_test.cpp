@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_preset_is_said)
     BOOST_TEST(preset_error("a b", {"1x1"}).starts_with("the name \"a b\""));
     BOOST_TEST(preset_error("a", {"1x1", "2x2"}) == "\"2x2\" says a second time what was said");
     BOOST_TEST(preset_error("a", {"cover"}).starts_with("expected a size"));
-    for (const std::string_view word : {"x", "0x1", "1X1", "99999x1", "1x1x1", "crop"})
+    for (const std::string_view word : {"0x1", "1X1", "99999x1", "1x1x1", "a/b"})
         BOOST_TEST(preset_error("a", {word}).starts_with("unexpected \""), word);
 }
 
