@@ -113,8 +113,10 @@ constinit ngx_command_t directives[] = {
                    websocket_setter<websocket::set_websocket_priority>),
     ngx::directive("edge_websocket_compress"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_compress>),
-    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_limit>),
+    ngx::directive("edge_websocket_ping"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   websocket_setter<websocket::set_websocket_ping>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

@@ -69,10 +69,14 @@ namespace edge::status {
            "Bytes of WebSocket frames, by where they came from or went to.") \
     FAMILY(websocket_batches, counter, "edge_websocket_batches_total", "cause", "websocket.batches", \
            "Writes to clients, by what made them due.") \
+    FAMILY(websocket_batch_sizes, counter, "edge_websocket_batch_sizes_total", "messages", \
+           "websocket.batch_sizes", "Batches by how many messages left together.") \
     FAMILY(websocket_compressed, counter, "edge_websocket_compressed_messages_total", "direction", \
            "websocket.compressed", "WebSocket messages compressed for clients, or by them.") \
     FAMILY(websocket_compression, counter, "edge_websocket_compression_bytes_total", "what", \
            "websocket.compression", "Payload bytes of those messages before and after.") \
+    FAMILY(websocket_deflate_time, counter, "edge_websocket_compression_nanoseconds_total", "", \
+           "websocket.compression_ns", "Time that workers spent compressing WebSocket messages.") \
     FAMILY(websocket_closes, counter, "edge_websocket_closes_total", "code", "websocket.closes", \
            "WebSocket connections ended, by the first Close's code; 1005 had none, 1006 had no Close.")
 
@@ -180,12 +184,21 @@ namespace edge::status {
     COUNTER(websocket_batches_stream, websocket_batches, "stream", "stream") \
     COUNTER(websocket_batches_close, websocket_batches, "close", "close") \
     COUNTER(websocket_batches_drain, websocket_batches, "drain", "drain") \
+    COUNTER(websocket_batch_size_1, websocket_batch_sizes, "1", "1") \
+    COUNTER(websocket_batch_size_2, websocket_batch_sizes, "2", "2") \
+    COUNTER(websocket_batch_size_4, websocket_batch_sizes, "3-4", "3-4") \
+    COUNTER(websocket_batch_size_8, websocket_batch_sizes, "5-8", "5-8") \
+    COUNTER(websocket_batch_size_16, websocket_batch_sizes, "9-16", "9-16") \
+    COUNTER(websocket_batch_size_32, websocket_batch_sizes, "17-32", "17-32") \
+    COUNTER(websocket_batch_size_64, websocket_batch_sizes, "33-64", "33-64") \
+    COUNTER(websocket_batch_size_more, websocket_batch_sizes, "65+", "65+") \
     COUNTER(websocket_compressed_out, websocket_compressed, "to_client", "to_client") \
     COUNTER(websocket_compressed_in, websocket_compressed, "from_client", "from_client") \
     COUNTER(websocket_deflate_before, websocket_compression, "to_client_before", "to_client_before") \
     COUNTER(websocket_deflate_after, websocket_compression, "to_client_after", "to_client_after") \
     COUNTER(websocket_inflate_before, websocket_compression, "from_client_before", "from_client_before") \
     COUNTER(websocket_inflate_after, websocket_compression, "from_client_after", "from_client_after") \
+    COUNTER(websocket_deflate_ns, websocket_deflate_time, "", "") \
     COUNTER(websocket_closes_1000, websocket_closes, "1000", "1000") \
     COUNTER(websocket_closes_1001, websocket_closes, "1001", "1001") \
     COUNTER(websocket_closes_1002, websocket_closes, "1002", "1002") \
