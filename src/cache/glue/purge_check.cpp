@@ -1,3 +1,4 @@
+#include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/tag_list.hpp"
 
@@ -9,6 +10,7 @@ bool is_purged(Request& q, const Pin& object, const Stored& stored)
     q.stale_since = verdict.life == Life::stale ? verdict.since : -1;
     if (verdict.life != Life::dead) return false;
     q.zone->remove(object);
+    drop_variants(*q.zone, q.selected, stored.head().number);
     observer.counted(Count::purged_found, 1);
     return true;
 }
@@ -37,6 +39,8 @@ void arrive(Request& q)
         observer.counted(Count::dead_on_arrival, 1);
         return;
     }
+    const auto before = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
+    if (before) drop_variants(*q.zone, q.selected, before->head().number);
     q.object = q.fill.finish();
     // And after: a write that came in between has not found it.
     if (!was_overtaken(q, q.object)) return;
