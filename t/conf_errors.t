@@ -226,7 +226,7 @@ my @refused = (
     ['http+zone', 'edge_purge;', $place],
     ['if', 'edge_purge;', $place],
 
-    ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus/],
+    ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus, or memory, cache, websocket or metrics/],
     ['location', 'edge_status json prometheus;', $syntax],
     ['location', 'edge_status; edge_status prometheus;', $twice],
     ['http+zone', 'edge_status;', $place],

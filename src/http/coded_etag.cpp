@@ -35,25 +35,22 @@ void append_tag(std::string& list, bool weak, std::string_view opaque)
 
 }
 
-std::size_t coded_etag_size(std::string_view tag, Coding coding) noexcept
-{
-    return tag.size() + (is_coded(tag, coding) ? 1 + coding_name(coding).size() : 0);
-}
-
-void write_coded_etag(std::string_view tag, Coding coding, char* out) noexcept
+std::size_t write_coded_etag(std::string_view tag, Coding coding, char* out) noexcept
 {
     const bool coded = is_coded(tag, coding);
-    out = std::copy_n(tag.data(), tag.size() - (coded ? 1 : 0), out);
-    if (!coded) return;
-    *out++ = '-';
-    out = std::copy_n(coding_name(coding).data(), coding_name(coding).size(), out);
-    *out = '"';
+    char* at = std::copy_n(tag.data(), tag.size() - (coded ? 1 : 0), out);
+    if (coded) {
+        *at++ = '-';
+        at = std::copy_n(coding_name(coding).data(), coding_name(coding).size(), at);
+        *at++ = '"';
+    }
+    return static_cast<std::size_t>(at - out);
 }
 
 std::string coded_etag(std::string_view tag, Coding coding)
 {
-    std::string text(coded_etag_size(tag, coding), '\0');
-    write_coded_etag(tag, coding, text.data());
+    std::string text(tag.size() + kLongestCoding, '\0');
+    text.resize(write_coded_etag(tag, coding, text.data()));
     return text;
 }
 

@@ -10,10 +10,11 @@
 /// tags (RFC 9110 section 8.8.3.3). "abc" is "abc-br" when brotli-coded, W/"abc" is W/"abc-br".
 namespace edge::http {
 
-/// `tag` with the coding in it, as `coded_etag_size` bytes from `out` on. Not an entity tag, or identity: as
-/// it is.
-std::size_t coded_etag_size(std::string_view tag, Coding coding) noexcept;
-void write_coded_etag(std::string_view tag, Coding coding, char* out) noexcept;
+inline constexpr std::size_t kLongestCoding = 5;  ///< a tag becomes longer by so much at most
+
+/// Writes `tag` with the coding in it to `out`, which has room for kLongestCoding bytes more than it has, and
+/// returns the size. Not an entity tag, or identity: as it is.
+std::size_t write_coded_etag(std::string_view tag, Coding coding, char* out) noexcept;
 std::string coded_etag(std::string_view tag, Coding coding);
 
 /// Of If-Match or If-None-Match, for an origin that knows no coded tags: each tag that ends like a coded one

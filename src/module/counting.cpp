@@ -253,6 +253,7 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
     if (counters_memory != nullptr) snapshot.totals = status::sum(counters_memory);
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr) return;
+    snapshot.websockets = conf->websockets;
     for (const cache::ZoneBinding* zone : conf->zones) {
         if (zone->view == nullptr) continue;
         const cache::ZoneStats stats = zone->view->stats();

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "cache/glue/encode.hpp"
@@ -53,12 +55,17 @@ char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     if (format != static_cast<ngx_uint_t>(status::Format::none)) return const_cast<char*>("is duplicate");
     auto* args = static_cast<ngx_str_t*>(cf->args->elts);
     const std::string_view wanted = cf->args->nelts > 1 ? ngx::view(args[1]) : "json";
-    if (wanted != "json" && wanted != "prometheus") {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "edge_status: unknown format \"%V\", expected json or prometheus", &args[1]);
+    constexpr std::string_view kFormats[] = {"json", "prometheus", "memory", "cache", "websocket", "metrics"};
+    const auto* const known = std::find(std::begin(kFormats), std::end(kFormats), wanted);
+    if (known == std::end(kFormats)) {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "edge_status: unknown format \"%V\", expected json or prometheus, or memory, cache, "
+            "websocket or metrics",
+            &args[1]);
         return failed();
     }
-    format = static_cast<ngx_uint_t>(wanted == "json" ? status::Format::json : status::Format::prometheus);
+    format = static_cast<ngx_uint_t>(status::Format::json) + static_cast<ngx_uint_t>(known - kFormats);
     auto* core =
         static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     core->handler = ngx::entry<status::on_status, NGX_HTTP_INTERNAL_SERVER_ERROR>;

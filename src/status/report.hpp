@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "status/counters.hpp"
+#include "status/memory_use.hpp"
 
 /// The status page as values, and as the two texts it is served in.
 namespace edge::status {
@@ -47,6 +48,8 @@ struct Snapshot {
     ProgramReport program;
     Totals totals;
     std::vector<ZoneReport> zones;  ///< names are unique
+    MemoryUse memory;               ///< only where a page shows it
+    bool websockets = false;        ///< some location has edge_websocket
 };
 
 /// Of the requests whose answer was looked for in the cache (all but BYPASS and PASS), the share answered

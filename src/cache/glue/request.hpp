@@ -76,6 +76,7 @@ public:
     unsigned uri_changes = 0;  ///< r.uri_changes at lookup: an internal redirect since then changes it
     bool invalidated = false;  ///< and has purged the tags of edge_cache_invalidate
     Captures* captures = nullptr;  ///< for these tags
+    bool unknown = false;          ///< a write by nobody we know; looked at when somebody asks
     bool written = false;          ///< an unsafe request has invalidated what it had to
     bool origin_failed = false;    ///< the origin's last answer was a 5xx or none
     bool orphaned = false;         ///< the client takes no more, but the body is stored to its end

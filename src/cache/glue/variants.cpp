@@ -1,6 +1,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include "cache/glue/encode.hpp"
@@ -39,18 +40,53 @@ std::uint64_t next_body_number() noexcept
     return mixed != 0 ? mixed : 1;
 }
 
+/// What this worker has decided lately: browsers send the same few lines.
+struct Decided {
+    std::array<char, 64> line;
+    std::uint8_t size = 0;
+    const EncodeRule* rule = nullptr;
+    http::Choice choice;
+};
+constinit std::array<Decided, 8> decided{};
+
+http::Choice decide(std::string_view line, const EncodeRule& rule) noexcept
+{
+    const auto choose = [&] {
+        http::AcceptEncoding accept;
+        accept.add(line);
+        return accept.choose(rule.offered.codings());
+    };
+    Decided& one = decided[line.size() % decided.size()];
+    if (line.size() > one.line.size()) return choose();
+    if (one.rule != &rule || line != std::string_view{one.line.data(), one.size}) {
+        one.choice = choose();
+        one.rule = &rule;
+        one.size = static_cast<std::uint8_t>(line.copy(one.line.data(), one.line.size()));
+    }
+    return one.choice;
+}
+
 /// What the client takes of what is offered, best first.
 http::Choice wanted(Request& q, const EncodeRule& rule)
 {
     ngx_list_t& lines = q.headers_swapped ? q.client_headers : q.r.headers_in.headers;
+    std::string_view first;
+    unsigned count = 0;
     http::AcceptEncoding accept;
     ngx::for_each_header(lines, [&](ngx_table_elt_t& line) {
-        if (line.key.len == kAcceptEncoding.size() &&
-            ngx::equals_ignoring_case(ngx::view(line.key), kAcceptEncoding)) {
-            accept.add(ngx::view(line.value));
+        if (line.key.len != kAcceptEncoding.size() ||
+            !ngx::equals_ignoring_case(ngx::view(line.key), kAcceptEncoding)) {
+            return;
         }
+        if (++count == 1) {
+            first = ngx::view(line.value);
+            return;
+        }
+        if (count == 2) accept.add(first);
+        accept.add(ngx::view(line.value));
     });
-    return accept.choose(rule.offered.codings());
+    if (count == 0) return {};
+    return count == 1 ? decide(first, rule) : accept.choose(rule.offered.codings());
 }
 
 bool has_range(const Request& q) noexcept
@@ -141,11 +177,9 @@ void note_coding(ngx_http_request_t& r, Coding coding)
     ngx_table_elt_t* etag = r.headers_out.etag;
     if (etag == nullptr || coding == Coding::identity) return;
     const std::string_view plain = ngx::view(etag->value);
-    const std::size_t size = http::coded_etag_size(plain, coding);
-    auto* text = static_cast<char*>(ngx_pnalloc(r.pool, size));
+    auto* text = static_cast<char*>(ngx_pnalloc(r.pool, plain.size() + http::kLongestCoding));
     if (text == nullptr) throw std::bad_alloc{};
-    http::write_coded_etag(plain, coding, text);
-    etag->value = ngx::str({text, size});
+    etag->value = ngx::str({text, http::write_coded_etag(plain, coding, text)});
 }
 
 void note_negotiation(ngx_http_request_t& r)
