@@ -1,6 +1,7 @@
 #include "module/conf.hpp"
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "nginx/barrier.hpp"
@@ -190,6 +191,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         cache::finish_invalidations();
         redis::stop_clients();
         cache::stop_collapse();
+        cache::stop_encoding();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;

@@ -542,6 +542,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSetting
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
     inherit(conf.vary, parent.vary);
+    inherit(conf.encode, parent.encode);
     if (conf.private_rule == nullptr) conf.private_rule = parent.private_rule;
     if (conf.zone != nullptr && conf.private_rule != nullptr &&
         conf.private_rule->mode != PrivateRule::Mode::off) {
