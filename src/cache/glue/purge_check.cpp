@@ -31,21 +31,55 @@ bool was_overtaken(const Request& q, const Pin& object)
 
 }
 
-void arrive(Request& q)
+ValuePosition position_now(const Request& q) noexcept
+{
+    return {q.conf->zone->purges.epoch(), q.purge_sequence};
+}
+
+Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable object) noexcept
+{
+    const PurgeTable& purges = q.conf->zone->purges;
+    if (at.epoch == purges.epoch()) {
+        object.sequence = at.number;
+        return purges.judge(object);
+    }
+    // Another host's: nobody knows what of the purges here it was asked after.
+    return purges.sequence() == 0 ? Judgement{} : Judgement{Life::dead, 0};
+}
+
+namespace {
+
+/// Makes what was filled findable in place of `q.object`, unless a purge or a write overtook it. `object` is
+/// what was filled in any case.
+bool publish(Request& q, Fill& fill, Pin& object)
 {
     // Before it can be found: it must not take the place of a newer one.
-    if (was_overtaken(q, q.fill.hold())) {
-        q.object = q.fill.withdraw();
+    if (was_overtaken(q, fill.hold())) {
+        object = fill.withdraw();
         observer.counted(Count::dead_on_arrival, 1);
-        return;
+        return false;
     }
     const auto before = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (before) drop_variants(*q.zone, q.selected, before->head().number);
-    q.object = q.fill.finish();
+    object = fill.finish();
     // And after: a write that came in between has not found it.
-    if (!was_overtaken(q, q.object)) return;
-    q.zone->remove(q.object);
+    if (!was_overtaken(q, object)) return static_cast<bool>(object);
+    q.zone->remove(object);
     observer.counted(Count::dead_on_arrival, 1);
+    return false;
+}
+
+}
+
+bool arrive_promoted(Request& q, Fill fill)
+{
+    Pin object;
+    return publish(q, fill, object);
+}
+
+bool arrive(Request& q)
+{
+    return publish(q, q.fill, q.object);
 }
 
 }
