@@ -97,8 +97,8 @@ std::string encode_purge(const PurgeEntry& entry)
     out.reserve(too_large ? 64 + entry.zone.size() : size);
     out.number(kVersion);
     const bool all = entry.all || too_large;
-    out.number(static_cast<std::uint8_t>((all ? kAll : 0) | (entry.soft ? kSoft : 0) |
-                                         (entry.sync ? kSync : 0)));
+    out.number(
+        static_cast<std::uint8_t>((all ? kAll : 0) | (entry.soft ? kSoft : 0) | (entry.sync ? kSync : 0)));
     out.number(entry.host);
     out.number(entry.ticket);
     out.number(entry.time);

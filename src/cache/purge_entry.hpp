@@ -10,11 +10,11 @@
 
 /// What hosts tell each other of their purges: the entries of a Redis Stream, and how they are numbered.
 ///
-/// An entry's id in the stream is epoch-number. An *epoch* is one unbroken history of the stream: it ends when
-/// the stream was deleted, when it went backwards, and when Redis has become another one (a replication id of
-/// its own: after a failover or a restart the last entries may be missing). Within an epoch numbers are 1, 2,
-/// 3… without gaps, so that whoever misses one knows. Numbers of different epochs say nothing of each other;
-/// epochs themselves only grow: 20 bits of the replication id below a time in seconds.
+/// An entry's id in the stream is epoch-number. An *epoch* is one unbroken history of the stream: it ends
+/// when the stream was deleted, when it went backwards, and when Redis has become another one (a replication
+/// id of its own: after a failover or a restart the last entries may be missing). Within an epoch numbers are
+/// 1, 2, 3… without gaps, so that whoever misses one knows. Numbers of different epochs say nothing of each
+/// other; epochs themselves only grow: 20 bits of the replication id below a time in seconds.
 ///
 /// An object carries, in Redis, the position its host had reached when the origin request started. Who has
 /// replayed the log from that position on knows all that was purged since; who reads it in another epoch
@@ -35,8 +35,8 @@ std::optional<LogPosition> parse_position(std::string_view text) noexcept;
 struct PurgeEntry {
     static constexpr std::size_t kMaxBytes = 64 * 1024;  ///< encoded; a larger one goes as `all`
 
-    std::string zone;                  ///< empty: every zone of the log
-    std::vector<std::uint64_t> tags;   ///< PurgeTable::hash, the same on all hosts
+    std::string zone;                 ///< empty: every zone of the log
+    std::vector<std::uint64_t> tags;  ///< PurgeTable::hash, the same on all hosts
     std::vector<std::string> prefixes;
     bool all = false;
     bool soft = false;

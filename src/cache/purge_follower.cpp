@@ -8,8 +8,8 @@ namespace edge::cache {
 
 namespace {
 
-constexpr std::uint64_t kRetry = 250;      ///< ms after a beat that failed
-constexpr std::uint64_t kFirstPoll = 2;    ///< ms; doubled up to
+constexpr std::uint64_t kRetry = 250;    ///< ms after a beat that failed
+constexpr std::uint64_t kFirstPoll = 2;  ///< ms; doubled up to
 constexpr std::uint64_t kSlowestPoll = 20;
 constexpr std::size_t kBatchBytes = 256 * 1024;
 constexpr std::uint64_t kLongestLease = 600'000;
@@ -147,8 +147,8 @@ void PurgeFollower::note_hosts(std::uint64_t now, const BeatAnswer& answer)
     }
     // Who vanished may have been made to: it counts until its lease is over.
     std::erase_if(hosts_, [&](const auto& each) { return !each.second.present && !lives(each.second, now); });
-    const auto alive =
-        std::count_if(hosts_.begin(), hosts_.end(), [&](const auto& each) { return lives(each.second, now); });
+    const auto alive = std::count_if(hosts_.begin(), hosts_.end(),
+                                     [&](const auto& each) { return lives(each.second, now); });
     log_.note_top(answer.top, static_cast<std::uint64_t>(alive) + 1);
 }
 

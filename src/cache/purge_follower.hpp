@@ -12,8 +12,9 @@
 
 #include "cache/purge_log.hpp"
 
-/// Replays the log of purges for one host, adds the host's own, and tells the other hosts how far this one is.
-/// Knows no socket and no clock: what Redis says and what time it is come in, what is to be asked goes out.
+/// Replays the log of purges for one host, adds the host's own, and tells the other hosts how far this one
+/// is. Knows no socket and no clock: what Redis says and what time it is come in, what is to be asked goes
+/// out.
 ///
 /// Two conversations with Redis. The *reading* one waits for entries after read_from() and hands them to
 /// replay(). The *beat*, at least once in kBeatsInLease parts of the lease, is one atomic script: it begins a
@@ -24,11 +25,11 @@
 /// before that beat was *sent* is known here; for `lease` ms from then on what has tags is served. A purge
 /// added later than that beat is seen by whoever adds it together with this host's record, and he waits for
 /// the record to reach it, or `lease` ms from the addition: by then this host has replayed it or has stopped
-/// serving. So nobody compares clocks, only lengths of time; a tenth more or less on either side covers clocks
-/// that run unevenly.
+/// serving. So nobody compares clocks, only lengths of time; a tenth more or less on either side covers
+/// clocks that run unevenly.
 ///
-/// **The floor.** When entries are missing, or one is not understood, everything older is dead; in a new epoch
-/// everything is.
+/// **The floor.** When entries are missing, or one is not understood, everything older is dead; in a new
+/// epoch everything is.
 namespace edge::cache {
 
 /// What replaying does to the host's zones and tables.
@@ -37,9 +38,9 @@ public:
     /// A purge that is number `number` of the log. `own`: it was carried out here when it was made, only the
     /// tables that follow the log lack it.
     virtual void apply(const PurgeEntry& entry, std::uint64_t number, bool own) = 0;
-    virtual void kill_all() = 0;                          ///< all that is stored here is dead
-    virtual void raise_floor(std::uint64_t number) = 0;   ///< of tables that follow the log
-    virtual void restart(std::uint64_t number) = 0;       ///< the same
+    virtual void kill_all() = 0;                         ///< all that is stored here is dead
+    virtual void raise_floor(std::uint64_t number) = 0;  ///< of tables that follow the log
+    virtual void restart(std::uint64_t number) = 0;      ///< the same
 
 protected:
     ~LogSink() = default;
@@ -47,9 +48,9 @@ protected:
 
 /// What the script is to be told.
 struct Beat {
-    std::string host;    ///< field of the record
-    std::string record;  ///< what others are to know
-    LogPosition known;   ///< the log may not be behind this
+    std::string host;                                         ///< field of the record
+    std::string record;                                       ///< what others are to know
+    LogPosition known;                                        ///< the log may not be behind this
     std::vector<std::pair<std::string, std::string>> forget;  ///< hosts' records to remove, if still the same
     std::vector<std::string> entries;
 };

@@ -9,9 +9,10 @@
 #include "cache/purge_entry.hpp"
 #include "cache/purge_table.hpp"
 
-/// What all processes of a host know of the purges of all hosts: how far the log was replayed here, until when
-/// that is good enough to serve by, and the host's own purges that are not in the log yet. Shared memory;
-/// knows nothing of Redis or nginx. One process at a time, the *follower* (cache/purge_follower.hpp), replays.
+/// What all processes of a host know of the purges of all hosts: how far the log was replayed here, until
+/// when that is good enough to serve by, and the host's own purges that are not in the log yet. Shared
+/// memory; knows nothing of Redis or nginx. One process at a time, the *follower* (cache/purge_follower.hpp),
+/// replays.
 ///
 /// Clock: milliseconds that all processes of the host share and that count on while the machine is suspended.
 namespace edge::cache {
@@ -93,18 +94,18 @@ public:
     /// For the status page; since the host was started.
     struct Figures {
         LogPosition position;
-        LogPosition top;             ///< of the log, when it was asked last
-        std::uint64_t floor;         ///< the number before which purges are not known one by one
-        std::uint64_t queued;        ///< purges not yet read back
-        std::uint64_t overflows;     ///< how often what was queued became one purge of everything
-        std::uint64_t applied;       ///< entries
-        std::uint64_t epochs;        ///< entered
-        std::uint64_t gaps;          ///< entries found missing, or not understood
-        std::uint64_t hosts;         ///< known to be there, this one included
-        std::uint64_t failures;      ///< times Redis could not be asked
-        std::uint64_t awaited;       ///< purges whose answer was held back
-        std::uint64_t given_up;      ///< of these: answered without knowing
-        std::uint64_t refused;       ///< uses of stored responses with tags refused while out of touch
+        LogPosition top;          ///< of the log, when it was asked last
+        std::uint64_t floor;      ///< the number before which purges are not known one by one
+        std::uint64_t queued;     ///< purges not yet read back
+        std::uint64_t overflows;  ///< how often what was queued became one purge of everything
+        std::uint64_t applied;    ///< entries
+        std::uint64_t epochs;     ///< entered
+        std::uint64_t gaps;       ///< entries found missing, or not understood
+        std::uint64_t hosts;      ///< known to be there, this one included
+        std::uint64_t failures;   ///< times Redis could not be asked
+        std::uint64_t awaited;    ///< purges whose answer was held back
+        std::uint64_t given_up;   ///< of these: answered without knowing
+        std::uint64_t refused;    ///< uses of stored responses with tags refused while out of touch
     };
     Figures figures() const noexcept;
     enum class Count { applied, epochs, gaps, failures, awaited, given_up, refused };
