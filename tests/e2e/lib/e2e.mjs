@@ -184,6 +184,7 @@ async function finish() {
         if (child.exitCode !== null || child.signalCode !== null || !child.pid) continue;
         child.ref();
         child.kill('SIGTERM');
+        child.kill('SIGCONT');
         const ended = new Promise((resolve) => child.once('exit', resolve));
         const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
         await ended;
