@@ -430,6 +430,11 @@ std::uint64_t PurgeTable::note_write(std::uint64_t key) noexcept
     return writer.number();
 }
 
+bool PurgeTable::is_barred() const noexcept
+{
+    return header_of(memory_).hot.floor.load(kAcquire) == ~std::uint64_t{0};
+}
+
 PurgeStats PurgeTable::stats() const noexcept
 {
     const Header& header = header_of(memory_);

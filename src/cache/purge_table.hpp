@@ -106,6 +106,9 @@ public:
     /// Forgets everything; numbers may be lower than before from now on, and what is older than `number` is
     /// dead. While it runs all is dead, and stays so when it does not come to its end.
     void restart(std::uint64_t number) noexcept;
+    /// All is dead until restart() is called: the log has not been followed yet.
+    bool is_barred() const noexcept;
+    void bar() noexcept { raise_floor(~std::uint64_t{0}); }
 
     PurgeStats stats() const noexcept;
 

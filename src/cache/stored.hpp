@@ -109,6 +109,8 @@ public:
     std::string_view key() const noexcept;
     std::string_view url() const noexcept { return text(head().url_offset, head().url_size); }
     StoredTags tags() const;
+    /// Tags beside those of its URL and its key.
+    bool has_tags() const noexcept { return tag_count() > 2; }
     /// What decides whether it was purged.
     Purgeable purgeable() const noexcept;
     std::size_t size() const noexcept { return head().field_count; }

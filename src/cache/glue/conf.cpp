@@ -199,7 +199,19 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
 char* set_cache(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.zone_name.data != nullptr) return const_cast<char*>("is duplicate");
-    conf.zone_name = arguments(cf)[0];
+    const auto args = arguments(cf);
+    conf.zone_name = args[0];
+    if (args.size() == 2) {
+        const auto redis = option(args[1], "redis=");
+        if (!redis || redis->len == 0 || says_off(args.first(1))) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "edge_cache: \"%V\", expected off, or a zone and perhaps the name of an "
+                               "edge_redis, as in edge_cache main redis=shared",
+                               &args[1]);
+            return error();
+        }
+        conf.redis_name = *redis;
+    }
     conf.zone_place = ngx::copy(cf->pool, std::string{ngx::view(cf->conf_file->file.name)} + ":" +
                                               std::to_string(cf->conf_file->line));
     return conf.zone_place.data != nullptr ? NGX_CONF_OK : error();
@@ -425,11 +437,13 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
                 return error();
             }
             conf.collapse_wait = static_cast<ngx_msec_t>(ms);
+        } else if (across && conf.collapse && ngx::view(*across) == "redis") {
+            conf.collapse_across = kAcrossRedis;
         } else if (!across || ngx::view(*across) != "zone") {
             ngx_conf_log_error(
                 NGX_LOG_EMERG, cf, 0,
-                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone, or off "
-                "alone",
+                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone or "
+                "across=redis, or off alone",
                 &arg);
             return error();
         }
@@ -505,10 +519,12 @@ void inherit(T*& value, T* parent) noexcept
 
 }
 
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf)
+char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, LocConf& conf)
 {
+    const Zones& zones = known.zones;
     if (conf.zone_name.data == nullptr) {
         conf.zone_name = parent.zone_name;
+        conf.redis_name = parent.redis_name;
         conf.zone_place = parent.zone_place;
     }
     if (conf.zone_name.data != nullptr && ngx::view(conf.zone_name) != "off") {
@@ -524,6 +540,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
             return error();
         }
         conf.zone = *zone;
+        if (!merge_link(cf, known, conf)) return error();
     }
     check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
@@ -553,7 +570,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     if (conf.collapse == NGX_CONF_UNSET) {
         conf.collapse = parent.collapse == NGX_CONF_UNSET ? 1 : parent.collapse;
         conf.collapse_wait = parent.collapse_wait;
+        conf.collapse_across = parent.collapse_across;
     }
+    if (!check_across(cf, conf)) return error();
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
     if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
     if (conf.min_uses == NGX_CONF_UNSET)

@@ -125,6 +125,7 @@ ngx_int_t forward(Request& q)
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
     q.purge_sequence = q.conf->zone->purges.sequence();
+    if (q.conf->redis != nullptr) q.log_position = q.conf->zone->log.position();
     if (q.object) {
         const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
@@ -209,6 +210,12 @@ ngx_int_t look_up(Request& q)
     if (!stored) {
         q.status = Status::miss;
         return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);
+    }
+    if (is_out_of_touch(q, *stored)) {
+        q.status = Status::expired;
+        q.forward = Forward::stale;
+        if (q.facts.control.only_if_cached) return refuse_to_forward(q);
+        return forward(q);
     }
     const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {

@@ -13,6 +13,15 @@ bool is_purged(Request& q, const Pin& object, const Stored& stored)
     return true;
 }
 
+bool is_out_of_touch(const Request& q, const Stored& stored) noexcept
+{
+    if (q.conf->redis == nullptr || !stored.has_tags()) return false;
+    const ZoneBinding& zone = *q.conf->zone;
+    if (zone.log.in_touch(touch_clock()) && !zone.following.is_barred()) return false;
+    PurgeLog{zone.log}.count(PurgeLog::Count::refused);
+    return true;
+}
+
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept
 {
     const Lifetime& lifetime = stored.head().lifetime;

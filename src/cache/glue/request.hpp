@@ -21,6 +21,7 @@ namespace edge::cache {
 class Captures;
 class ClientSide;
 class Follower;
+class HeldAnswer;
 
 /// What the keys of one user's answers begin with, and no key of anybody's does.
 inline constexpr char kPrivateMark = '\2';
@@ -96,6 +97,7 @@ public:
     FlightTable::Ticket flight;  ///< that this request leads
     bool published = false;      ///< its followers read along
     Follower* follower = nullptr;
+    HeldAnswer* held = nullptr;              ///< a write's answer that waits for other hosts
     ClientSide* client_side = nullptr;       ///< while its body goes into the zone
     bool shadow = false;                     ///< edge_cache_shadow: the origin answers, whatever is stored
     Pin shadowed;                            ///< what would have been sent instead
@@ -103,6 +105,8 @@ public:
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
     std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
+    LogPosition log_position;          ///< of the log of purges then, for a value in Redis
+    std::uint64_t purge_ticket = 0;    ///< of the last purge of this request's that other hosts must hear of
     std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not
     std::int64_t age = -1;             ///< of what was served, for $edge_cache_age
     std::array<char, 20> age_text;     ///< the Age field's value points here
