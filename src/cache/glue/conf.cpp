@@ -10,6 +10,7 @@
 
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
@@ -199,22 +200,14 @@ char* set_zone(ngx_conf_t* cf, Zones& zones)
 char* set_cache(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.zone_name.data != nullptr) return const_cast<char*>("is duplicate");
-    const auto args = arguments(cf);
-    conf.zone_name = args[0];
-    if (args.size() == 2) {
-        const auto redis = option(args[1], "redis=");
-        if (!redis || redis->len == 0 || says_off(args.first(1))) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "edge_cache: \"%V\", expected off, or a zone and perhaps the name of an "
-                               "edge_redis, as in edge_cache main redis=shared",
-                               &args[1]);
-            return error();
-        }
-        conf.redis_name = *redis;
-    }
+    conf.zone_name = arguments(cf)[0];
     conf.zone_place = ngx::copy(cf->pool, std::string{ngx::view(cf->conf_file->file.name)} + ":" +
                                               std::to_string(cf->conf_file->line));
-    return conf.zone_place.data != nullptr ? NGX_CONF_OK : error();
+    if (conf.zone_place.data == nullptr) return error();
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        if (!take_redis_argument(cf, conf, argument)) return error();
+    }
+    return check_redis_arguments(cf, conf) ? NGX_CONF_OK : error();
 }
 
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf)
@@ -524,8 +517,8 @@ char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, 
     const Zones& zones = known.zones;
     if (conf.zone_name.data == nullptr) {
         conf.zone_name = parent.zone_name;
-        conf.redis_name = parent.redis_name;
         conf.zone_place = parent.zone_place;
+        conf.redis = parent.redis;
     }
     if (conf.zone_name.data != nullptr && ngx::view(conf.zone_name) != "off") {
         const auto zone = std::find_if(zones.begin(), zones.end(), [&](const ZoneBinding* z) {
@@ -540,8 +533,8 @@ char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, 
             return error();
         }
         conf.zone = *zone;
-        if (!merge_link(cf, known, conf)) return error();
     }
+    if (!resolve_redis(cf, known, conf)) return error();
     check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;

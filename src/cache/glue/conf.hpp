@@ -14,6 +14,7 @@ namespace edge::cache {
 
 struct Invalidation;
 struct PrivateRule;
+struct RedisRule;
 
 /// The cache's settings with C++ members, built by the directives of one location and inherited whole from
 /// the enclosing one where a location says nothing.
@@ -27,9 +28,8 @@ struct Settings {
 struct LocConf {
     ngx_str_t zone_name;            ///< data nullptr = not said; "off" = no caching
     ngx_str_t zone_place;           ///< file:line where it was said
-    ngx_str_t redis_name;           ///< with the zone; data nullptr = none
-    const redis::Settings* redis;   ///< after merge(): the zone's other level; nullptr = none here
     ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
+    RedisRule* redis;               ///< edge_cache redis=; nullptr = not said
     ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
     const http::QueryRules* args;   ///< edge_cache_args, for the default key; nullptr = not said
     ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t; empty = off
@@ -126,8 +126,6 @@ char* set_purge(ngx_conf_t* cf, LocConf& conf);
 /// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
 bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,
                  Settings& settings);
-/// The part of merge_loc_conf that finds the Redis of a location with a zone; false: an error, logged.
-bool merge_link(ngx_conf_t* cf, const Known& known, LocConf& conf);
 /// across=redis needs one. false: there is none, said in the log.
 bool check_across(ngx_conf_t* cf, const LocConf& conf);
 /// edge_zone, at http level: adds to `zones`.

@@ -77,21 +77,6 @@ char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
-bool merge_link(ngx_conf_t* cf, const Known& known, LocConf& conf)
-{
-    conf.redis = nullptr;
-    if (conf.redis_name.data == nullptr) return true;
-    conf.redis = redis::find_redis(known.redises, ngx::view(conf.redis_name));
-    if (conf.redis == nullptr) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "edge_cache: unknown redis \"%V\", define it at http level with: edge_redis %V "
-                      "redis://HOST:6379; in %V",
-                      &conf.redis_name, &conf.redis_name, &conf.zone_place);
-        return false;
-    }
-    return link_zone(cf, known.links, *conf.zone, *conf.redis);
-}
-
 bool check_across(ngx_conf_t* cf, const LocConf& conf)
 {
     const auto* core =

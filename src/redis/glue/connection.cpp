@@ -156,6 +156,7 @@ bool Connection::connect() noexcept
         reader_ = std::make_unique<ReplyReader>(
             [](void* self, const Reply& reply) noexcept { static_cast<Connection*>(self)->on_reply(reply); },
             this);
+        peer_ = address->text;
         return true;
     });
     if (!begun) return false;

@@ -48,6 +48,7 @@ public:
     std::size_t in_flight() const noexcept { return pending_.size(); }
     std::size_t unsent() const noexcept { return unsent_; }  ///< bytes
     Node& node() const noexcept { return node_; }
+    const std::string& peer() const noexcept { return peer_; }  ///< the address it is connected to
 
 private:
     enum class Step : std::uint8_t { closed, connecting, securing, greeting, ready };
@@ -111,6 +112,7 @@ private:
     std::unique_ptr<ReplyReader> reader_;
     std::deque<Pending> pending_;
     std::deque<Segment> out_;
+    std::string peer_;
     std::string greeting_;  ///< what of it is not written yet
     std::size_t unsent_ = 0;
     ngx_msec_t connect_by_ = 0;

@@ -19,7 +19,7 @@ Node::Node(const Endpoint& endpoint, const Settings& settings, bool readonly)
       readonly_{readonly},
       name_{endpoint.url.address()},
       number_{observer.node(name_)},
-      addresses_{endpoint, settings},
+      addresses_{endpoint, settings, [](void* self) noexcept { static_cast<Node*>(self)->moved(); }, this},
       probe_{[](void* self, const Answer& answer) noexcept { static_cast<Node*>(self)->probed(answer); },
              this}
 {
@@ -77,7 +77,9 @@ void Node::open() noexcept
 
 void Node::close() noexcept
 {
+    if (!closed_ && !breaker_.allows()) observer.breaker(number_, breaker_.state(), Breaker::State::closed);
     closed_ = true;
+    addresses_.stop();
     if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
     probe_.cancel();
     close_connections(Failure::lost);
@@ -86,6 +88,14 @@ void Node::close() noexcept
 void Node::close_connections(Failure why) noexcept
 {
     for (const auto& connection : connections_) connection->close(why);
+}
+
+void Node::moved() noexcept
+{
+    for (const auto& connection : connections_) {
+        if (!connection->is_closed() && !addresses_.has(connection->peer())) connection->close(Failure::lost);
+    }
+    open();
 }
 
 void Node::succeeded() noexcept

@@ -61,6 +61,7 @@ private:
         Node* owner;
     };
     Connection& pick(const Command& command);
+    void moved() noexcept;
     void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
