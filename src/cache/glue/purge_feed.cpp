@@ -204,7 +204,12 @@ void PurgeFeed::act()
     if (ngx_exiting) return resign();
     if (!follower_) lead();
     if (!follower_) return;
-    if (follower_->is_stuck(touch_clock(), link_.redis->cut_off / 4) && !reopen_) reopen_ = true;
+    // One that was just made has its time too.
+    const ngx_msec_t patience = link_.redis->cut_off / 4;
+    if (reader_ != nullptr && static_cast<ngx_msec_int_t>(ngx_current_msec - opened_at_ - patience) > 0 &&
+        follower_->is_stuck(touch_clock(), patience)) {
+        reopen_ = true;
+    }
     send_beat();
     read();
     trim();
@@ -313,6 +318,7 @@ void PurgeFeed::read()
         redis::Node* node = client != nullptr ? client->node_for(log_key_, redis::Access::write) : nullptr;
         if (node == nullptr) return;
         reader_ = node->dedicated();
+        opened_at_ = ngx_current_msec;
     }
     const std::string from = format_position(follower_->read_from());
     const std::string block = std::to_string(link_.redis->cut_off);

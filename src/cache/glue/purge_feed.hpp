@@ -66,6 +66,7 @@ private:
     std::unique_ptr<redis::Connection> reader_;
     bool reopen_ = false;  ///< the reading connection is to be made anew
     ngx_msec_t reopen_at_ = 0;
+    ngx_msec_t opened_at_ = 0;
     std::uint64_t everywhere_ = 0;  ///< as known when those who wait were woken last
     ngx_msec_t trim_at_ = 0;
     bool reaches_ = true;
