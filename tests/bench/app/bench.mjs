@@ -215,6 +215,7 @@ try {
     await phase('warming the app up', appPort, Math.max(2, Math.floor(seconds / 4)), 1);
     const direct = await phase('without the edge', appPort, seconds, 2);
     const cold = await phase('with it, cold', edgePort, seconds, 3);
+    await phase('settling', edgePort, 2 * seconds, 5);
     const steady = await phase('with it, in steady state', edgePort, seconds, 4);
     const again = await phase('without the edge again', appPort, seconds, 2);
 

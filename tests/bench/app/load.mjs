@@ -76,7 +76,7 @@ export async function run({ port, secret, users, clients, seconds, thinkMs, writ
                 if (look % 2 === 0) await read('/api/statistics');
             }
             for (let n = 0; n < 6 && Date.now() < end; n += 1) {
-                const image = (project - 1) * 50 + 1 + Math.floor(next() * 6);
+                const image = (project - 1) * 50 + 1 + Math.floor(next() * 4);
                 const thumbnail = await ask(`/uploads/${image}.jpg`, token);
                 if (thumbnail.status !== 200) result.faults.push(`thumbnail: ${thumbnail.status}`);
                 result.thumbnails += 1;
