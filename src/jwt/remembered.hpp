@@ -36,6 +36,7 @@ private:
         Identity identity;
     };
     static constexpr std::size_t kPlaces = 2048;
+    static std::size_t place_of(const Tag& token, std::uint64_t context) noexcept;
     TagKey key_{};
     std::unique_ptr<std::array<Place, kPlaces>> places_;
 };

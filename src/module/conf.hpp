@@ -2,9 +2,11 @@
 
 #include "cache/glue/conf.hpp"
 #include "cache/glue/identity.hpp"
+#include "cache/glue/purge_link.hpp"
 #include "image/glue/image_conf.hpp"
 #include "image/glue/render_generation.hpp"
 #include "nginx/ngx.hpp"
+#include "redis/glue/redis_conf.hpp"
 #include "status/counters.hpp"
 #include "status/glue/status_handler.hpp"
 #include "websocket/glue/websocket_conf.hpp"
@@ -15,6 +17,8 @@ namespace edge::module {
 struct MainConf {
     cache::Zones zones;
     cache::KeyFiles key_files;           ///< of edge_cache_private
+    redis::AllSettings redises;          ///< every edge_redis
+    cache::PurgeLinks links;             ///< those that carry purges
     ngx_shm_zone_t* flights = nullptr;   ///< who asks the origin for what; nullptr without any edge_zone
     ngx_shm_zone_t* counters = nullptr;  ///< the status room's; nullptr where nothing of ours is on
     bool websockets = false;             ///< edge_websocket on stands somewhere

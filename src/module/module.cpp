@@ -4,12 +4,14 @@
 #include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/purge_link.hpp"
 #include "image/glue/image_request.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
+#include "redis/glue/client.hpp"
 #include "websocket/glue/handshake.hpp"
 
 namespace edge::cache {
@@ -100,7 +102,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
         const auto& around = *static_cast<LocConf*>(parent);
-        char* result = cache::merge_loc_conf(cf, main_conf(cf).zones, around.cache, conf.cache);
+        MainConf& main = main_conf(cf);
+        char* result =
+            cache::merge_loc_conf(cf, {main.zones, main.redises, main.links}, around.cache, conf.cache);
         websocket::merge_loc_conf(cf, around.websocket, conf.websocket);
         if (result == NGX_CONF_OK) result = image::merge_loc_conf(cf, around.image, conf.image);
         if (conf.image.settings != nullptr) {
@@ -164,6 +168,7 @@ ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (!redis::finish_redis(cf, main_conf(cf).redises)) return NGX_ERROR;
         const bool caches = !main_conf(cf).zones.empty();
         const bool websockets = main_conf(cf).websockets;
         const bool images = main_conf(cf).images;
@@ -206,8 +211,11 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
         cache::watch_key_files(conf->key_files, cycle);
+        redis::start_clients(conf->redises);
         if (conf->flights != nullptr) {
-            cache::start_collapse(ngx::table_memory(conf->flights), cycle);
+            const unsigned slot = ngx::claim_wakeup(cycle);
+            cache::start_collapse(ngx::table_memory(conf->flights), slot);
+            cache::start_links(conf->links, slot);
             start_reclaim(cycle);
         }
         if (conf->renders.is_open()) image::start_render_client(conf->renders, conf->processes, cycle);
@@ -222,8 +230,11 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         if (conf == nullptr) return 0;
         image::stop_render_client();
         cache::finish_invalidations();
+        cache::stop_links(conf->links);
+        redis::stop_clients();
         cache::stop_collapse();
         cache::stop_encoding();
+        ngx::release_wakeup();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;

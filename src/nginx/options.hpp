@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -33,7 +35,11 @@ inline bool says_off(ngx_conf_t* cf) noexcept
 /// directive is then refused.
 class Options {
 public:
-    explicit Options(ngx_conf_t* cf) : cf_{cf}, left_(arguments(cf).size(), true) {}
+    /// The first `taken` arguments are none of them.
+    explicit Options(ngx_conf_t* cf, std::size_t taken = 0) : cf_{cf}, left_(arguments(cf).size(), true)
+    {
+        std::fill_n(left_.begin(), taken, false);
+    }
 
     /// The value of name=, marked as understood; data nullptr: not given.
     bool take(std::string_view name, ngx_str_t& value)
@@ -98,6 +104,22 @@ public:
         ngx_conf_log_error(NGX_LOG_EMERG, cf_, 0, "%V: invalid %V \"%V\", expected %V=on or %V=off",
                            &directive_name(cf_), &text, &value, &text, &text);
         return false;
+    }
+
+    /// A value with variables.
+    bool complex_value(std::string_view name, ngx_http_complex_value_t*& into)
+    {
+        ngx_str_t value{};
+        if (!take(name, value)) return false;
+        if (value.data == nullptr) return true;
+        into =
+            static_cast<ngx_http_complex_value_t*>(ngx_pcalloc(cf_->pool, sizeof(ngx_http_complex_value_t)));
+        if (into == nullptr) throw std::bad_alloc{};
+        ngx_http_compile_complex_value_t compile{};
+        compile.cf = cf_;
+        compile.value = &value;
+        compile.complex_value = into;
+        return ngx_http_compile_complex_value(&compile) == NGX_OK;  // which says what is wrong
     }
 
     /// Whether every argument was understood.

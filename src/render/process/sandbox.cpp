@@ -108,6 +108,11 @@ constexpr int kDeadly[] = {
     SCMP_SYS(vfork),
 };
 
+scmp_arg_cmp first_is(scmp_datum_t value) noexcept
+{
+    return {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = value, .datum_b = 0};
+}
+
 bool add_rules(scmp_filter_ctx filter) noexcept
 {
     for (const int call : kAllowed)
@@ -126,10 +131,10 @@ bool add_rules(scmp_filter_ctx filter) noexcept
     failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
                                SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
     // abort() of itself, and nobody else.
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, pid));
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, first_is(pid));
+    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, first_is(PR_SET_NAME));
     // Its own limits only.
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
+    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, first_is(0));
     return failed == 0;
 }
 

@@ -45,8 +45,7 @@ Sniffed sniff_file(int fd) noexcept
 }
 
 Supervisor::Supervisor(const SupervisorOptions& options)
-    : options_{options},
-      epoll_{::epoll_create1(EPOLL_CLOEXEC)},
+    : epoll_{::epoll_create1(EPOLL_CLOEXEC)},
       scheduler_{options.processes, options.queue},
       pool_{options, epoll_.get()}
 {

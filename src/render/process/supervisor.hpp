@@ -13,7 +13,7 @@ namespace edge::render {
 
 class Supervisor {
 public:
-    /// False: the system lacks something; it has been said on standard error.
+    /// `options` outlive it.
     explicit Supervisor(const SupervisorOptions& options);
 
     /// Until all workers have gone, or SIGTERM. Returns the process's exit code.
@@ -38,7 +38,6 @@ private:
     void send_stats(std::uint32_t slot);
     std::uint32_t forget_since(Waiter waiter, std::uint64_t until_us);
 
-    const SupervisorOptions& options_;
     image::Descriptor epoll_;
     image::Descriptor signals_;
     Scheduler scheduler_;
