@@ -31,9 +31,10 @@ inline constexpr char kPrivateMark = '\2';
 
 /// Whose request it is, where edge_cache_private wants to know.
 struct Identity {
-    std::string prefix;                 ///< of its keys; empty: everybody's
-    std::string claim;                  ///< for the tag user:…; empty: none
-    bool covers_authorization = false;  ///< who asks is what Authorization says
+    std::string prefix;                  ///< of its keys; empty: everybody's
+    std::string claim;                   ///< for the tag user:…; empty: none
+    std::array<std::uint64_t, 2> tag{};  ///< of the very token, jwt::Tag
+    bool covers_authorization = false;   ///< who asks is what Authorization says
 };
 
 /// What one client request has to do with the cache, from lookup to the end of its pool.
