@@ -446,6 +446,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
             case Step::passing:
             case Step::waiting:
             case Step::asking_redis:
+            case Step::waiting_across:
             case Step::serving:
             case Step::forwarding:
                 if (q->compared) shadow_body(*q, in);
