@@ -46,6 +46,7 @@ my $http = <<"_EOC_";
         location /cookie { edge_cache_private jwt key_file=$keys token=\$cookie_jwt; $pass }
         location /tenant { edge_cache_private jwt key_file=$keys claim=sub,tenant; $pass }
         location /session { edge_cache_private secret=\$cookie_session max_ttl=30s; $pass }
+        location = /logout { edge_cache_private jwt key_file=$keys; edge_cache_invalidate "user:\$edge_cache_user"; add_header X-User "<\$edge_cache_user>"; $pass }
         location /off { edge_cache_private off; $pass }
         location = /purge { edge_purge; }
         location = /status { edge_status; }
@@ -130,6 +131,15 @@ $answer = do { local $/; <$sent> };
 unlike($answer, qr/X-Cache: HIT/, 'nobody writes a key that begins like a private one');
 is(cache('/off', @alice, 'X-Control' => ''), 'MISS', 'off: judged as for all');
 is(detail('/off', @alice), 'authorization', 'so it is not stored');
+
+# who writes
+cache("/out", @alice); cache('/out', @bob);
+my $logout = $nginx->request($edge, 'POST', '/logout', @alice);
+is($logout->{headers}{'x-user'}, '<alice>', '$edge_cache_user is whose a write is');
+is(cache('/out', @alice), 'MISS', 'a logout purges what its user has');
+is(cache('/out', @bob), 'HIT', 'and nobody else');
+is($nginx->request($edge, 'POST', '/logout', bearer('alice', key => 'another secret of more than 32 bytes, not known'))->{headers}{'x-user'}, '<>', 'a forged token is nobody\'s');
+is(cache('/out', @alice), 'HIT', 'and purges nothing');
 
 # what is stored
 is(caches((['/c1', @alice, 'X-Control' => 'private, max-age=10']) x 2), 'MISS HIT', 'private may be stored for one user');

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "cache/glue/encode.hpp"
@@ -29,6 +31,12 @@ char* zone_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
     return ngx::guarded<char*>(cf->log, failed(), [&] { return cache::set_zone(cf, main_conf(cf).zones); });
 }
 
+char* redis_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(),
+                               [&] { return redis::set_redis(cf, main_conf(cf).redises); });
+}
+
 template <char* (*Set)(ngx_conf_t*, websocket::LocConf&)>
 char* websocket_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
@@ -53,12 +61,17 @@ char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     if (format != static_cast<ngx_uint_t>(status::Format::none)) return const_cast<char*>("is duplicate");
     auto* args = static_cast<ngx_str_t*>(cf->args->elts);
     const std::string_view wanted = cf->args->nelts > 1 ? ngx::view(args[1]) : "json";
-    if (wanted != "json" && wanted != "prometheus") {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "edge_status: unknown format \"%V\", expected json or prometheus", &args[1]);
+    constexpr std::string_view kFormats[] = {"json", "prometheus", "memory", "cache", "websocket", "metrics"};
+    const auto* const known = std::find(std::begin(kFormats), std::end(kFormats), wanted);
+    if (known == std::end(kFormats)) {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "edge_status: unknown format \"%V\", expected json or prometheus, or memory, cache, "
+            "websocket or metrics",
+            &args[1]);
         return failed();
     }
-    format = static_cast<ngx_uint_t>(wanted == "json" ? status::Format::json : status::Format::prometheus);
+    format = static_cast<ngx_uint_t>(status::Format::json) + static_cast<ngx_uint_t>(known - kFormats);
     auto* core =
         static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     core->handler = ngx::entry<status::on_status, NGX_HTTP_INTERNAL_SERVER_ERROR>;
@@ -69,7 +82,8 @@ char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 
 constinit ngx_command_t directives[] = {
     ngx::directive("edge_zone"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_TAKE23 | NGX_CONF_TAKE1, zone_setter),
-    ngx::directive("edge_cache"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1, cache_setter<cache::set_cache>),
+    ngx::directive("edge_redis"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_2MORE, redis_setter),
+    ngx::directive("edge_cache"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, cache_setter<cache::set_cache>),
     ngx::directive("edge_cache_key"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    cache_setter<cache::set_cache_key>),
     ngx::directive("edge_cache_args"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
@@ -113,8 +127,10 @@ constinit ngx_command_t directives[] = {
                    websocket_setter<websocket::set_websocket_priority>),
     ngx::directive("edge_websocket_compress"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_compress>),
-    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_limit>),
+    ngx::directive("edge_websocket_ping"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   websocket_setter<websocket::set_websocket_ping>),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

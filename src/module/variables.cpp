@@ -1,6 +1,7 @@
 #include <string>
 #include <string_view>
 
+#include "cache/glue/identity.hpp"
 #include "cache/glue/request.hpp"
 #include "module/conf.hpp"
 #include "nginx/barrier.hpp"
@@ -57,7 +58,13 @@ ngx_str_t age(cache::Request& q)
 
 ngx_str_t level(cache::Request& q)
 {
-    return q.age < 0 ? ngx_str_t{} : "zone"_ngx;
+    if (q.age < 0) return {};
+    return q.from_redis ? "redis"_ngx : "zone"_ngx;
+}
+
+ngx_str_t user(cache::Request& q)
+{
+    return ngx::copy(q.r.pool, cache::user_of(q));
 }
 
 /// The value a variable has for a request that became a WebSocket of the edge's.
@@ -128,6 +135,7 @@ constinit Variable variables[] = {
     {"edge_cache_key"_ngx, getter<key>},
     {"edge_cache_age"_ngx, getter<age>},
     {"edge_cache_level"_ngx, getter<level>},
+    {"edge_cache_user"_ngx, getter<user>},
     {"edge_ws_messages_in"_ngx, tunnel_getter<messages_in>},
     {"edge_ws_messages_out"_ngx, tunnel_getter<messages_out>},
     {"edge_ws_bytes_in"_ngx, tunnel_getter<bytes_in>},

@@ -172,4 +172,14 @@ bool identify(Request& q)
     return true;
 }
 
+std::string_view user_of(Request& q)
+{
+    // A write has keys for everybody by now: who sent it changes nothing but this.
+    if (q.facts.method == Method::unsafe && q.conf->private_rule != nullptr &&
+        q.conf->private_rule->mode != PrivateRule::Mode::off && !q.facts.identified && !q.unknown) {
+        q.unknown = !identify(q);
+    }
+    return q.identity.claim;
+}
+
 }
