@@ -51,6 +51,16 @@ const Identity* Remembered::find(const Tag& token, std::uint64_t context, std::i
     return same && now < place.identity.expires ? &place.identity : nullptr;
 }
 
+void Remembered::refuse(const Tag& token, std::int64_t until)
+{
+    keep(token, kRefused, {.text = {}, .claim = {}, .expires = until});
+}
+
+bool Remembered::is_refused(const Tag& token, std::int64_t now) const noexcept
+{
+    return find(token, kRefused, now) != nullptr;
+}
+
 const Identity& Remembered::keep(const Tag& token, std::uint64_t context, Identity identity)
 {
     Place& place = (*places_)[place_of(token, context)];

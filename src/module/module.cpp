@@ -102,9 +102,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
         const auto& around = *static_cast<LocConf*>(parent);
-        MainConf& main = main_conf(cf);
-        char* result =
-            cache::merge_loc_conf(cf, {main.zones, main.redises, main.links}, around.cache, conf.cache);
+        char* result = cache::merge_loc_conf(
+            cf, {main_conf(cf).zones, main_conf(cf).redises, main_conf(cf).links}, around.cache, conf.cache);
         websocket::merge_loc_conf(cf, around.websocket, conf.websocket);
         if (result == NGX_CONF_OK) result = image::merge_loc_conf(cf, around.image, conf.image);
         if (conf.image.settings != nullptr) {

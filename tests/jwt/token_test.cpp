@@ -396,6 +396,12 @@ BOOST_AUTO_TEST_CASE(a_token_is_remembered_until_it_expires_and_for_its_keys_onl
     BOOST_TEST(known.find(hash, 1, kNow)->text == "t");
     BOOST_REQUIRE((known.find(hash, kOther, kNow) != nullptr));
     BOOST_TEST(known.find(hash, kOther, kNow)->text == "u");
+    // What the app refuses is refused for a while, wherever it was good before.
+    BOOST_TEST(!known.is_refused(hash, kNow));
+    known.refuse(hash, kNow + 5);
+    BOOST_TEST(known.is_refused(hash, kNow + 4));
+    BOOST_TEST(!known.is_refused(hash, kNow + 5));
+    BOOST_TEST(!known.is_refused(known.tag_of(kGood + "x"), kNow));
     BOOST_TEST(to_hex(sha256("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 

@@ -7,6 +7,7 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
 #include "cache/glue/held_answer.hpp"
+#include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
@@ -151,6 +152,7 @@ void take_any_answer(Request& q)
         return;
     }
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (status == NGX_HTTP_UNAUTHORIZED) token_was_refused(q);
     if (r.upstream->state != nullptr)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
@@ -320,6 +322,7 @@ void take_detached_answer(Request& q)
     hide_tag_fields(q);
     if (!is_the_origins(q) || q.step != Step::forwarding) return;
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (status == NGX_HTTP_UNAUTHORIZED) token_was_refused(q);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         observer.counted(Count::validation_failed, 1);
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
@@ -445,6 +448,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
             case Step::passing:
             case Step::waiting:
             case Step::asking_redis:
+            case Step::waiting_across:
             case Step::serving:
             case Step::forwarding:
                 if (q->compared) shadow_body(*q, in);

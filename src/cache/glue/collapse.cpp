@@ -8,6 +8,7 @@
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/buffering.hpp"
@@ -424,6 +425,7 @@ void end_flight(Request& q) noexcept
 
 void refuse_followers(Request& q, bool briefly) noexcept
 {
+    if (q.across != nullptr) q.across->refused();
     if (!q.flight) return;
     wake_all(table.refuse(std::exchange(q.flight, {}), now_ms(), briefly ? kBriefly : kRefusedFor));
 }

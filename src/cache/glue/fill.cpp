@@ -5,6 +5,7 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/glue/use_counting.hpp"
@@ -217,7 +218,8 @@ void finish_fill(Request& q)
     }
     const bool findable = arrive(q);
     end_flight(q);
-    if (findable) store_in_redis(q, q.object.meta());
+    const bool shared = findable && store_in_redis(q, q.object.meta());
+    if (q.across != nullptr) shared ? q.across->done() : q.across->refused();
     encode_arrived(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
@@ -275,7 +277,9 @@ bool renew_stored(Request& q, bool not_modified)
     if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
         // How far purges were known when its body was asked for, the answer to a HEAD does not say.
-        if (q.zone->replace_meta(q.object, q.renewed) && not_modified) store_in_redis(q, q.renewed);
+        const bool shared =
+            q.zone->replace_meta(q.object, q.renewed) && not_modified && store_in_redis(q, q.renewed);
+        if (shared && q.across != nullptr) q.across->done();
     } else {
         forget(q);
     }

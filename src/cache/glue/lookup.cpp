@@ -6,6 +6,7 @@
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
@@ -270,9 +271,10 @@ Request* Request::find(ngx_http_request_t& r) noexcept
 ngx_int_t on_lookup(ngx_http_request_t& r)
 {
     if (&r != r.main) return NGX_DECLINED;
-    if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
-        q != nullptr && (q->step == Request::Step::waiting || q->step == Request::Step::asking_redis)) {
-        return q->step == Request::Step::waiting ? after_wait(*q) : after_redis(*q);
+    if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module)); q != nullptr) {
+        if (q->step == Request::Step::waiting) return after_wait(*q);
+        if (q->step == Request::Step::asking_redis) return after_redis(*q);
+        if (q->step == Request::Step::waiting_across) return after_across(*q);
     }
     Request* earlier = r.internal ? ngx::find<Request>(r.pool) : nullptr;
     LocConf& conf = loc_conf(r);

@@ -25,6 +25,7 @@ class Captures;
 class ClientSide;
 class Follower;
 class HeldAnswer;
+class RedisFlight;
 class RedisLookup;
 
 /// What the keys of one user's answers begin with, and no key of anybody's does.
@@ -35,9 +36,10 @@ inline constexpr char kDerivedMark = '\4';
 
 /// Whose request it is, where edge_cache_private wants to know.
 struct Identity {
-    std::string prefix;                 ///< of its keys; empty: everybody's
-    std::string claim;                  ///< for the tag user:…; empty: none
-    bool covers_authorization = false;  ///< who asks is what Authorization says
+    std::string prefix;                  ///< of its keys; empty: everybody's
+    std::string claim;                   ///< for the tag user:…; empty: none
+    std::array<std::uint64_t, 2> tag{};  ///< of the very token, jwt::Tag
+    bool covers_authorization = false;   ///< who asks is what Authorization says
 };
 
 /// What one client request has to do with the cache, from lookup to the end of its pool.
@@ -51,12 +53,13 @@ public:
         passing,  ///< to the origin untouched; nothing is looked up or stored
         waiting,  ///< for the header of the answer to another request
         asking_redis,
-        serving,     ///< answered from the zone
-        forwarding,  ///< asked the origin, its answer may be stored, or validates `object`
-        filling,     ///< the origin's body is copied into the zone on its way to the client
-        capturing,   ///< as filling, but the client has had its 304: nothing is passed on
-        replacing,   ///< the stored object goes out instead of what the origin or nginx answered
-        finished,    ///< nothing left to do but to keep what buffers point into
+        waiting_across,  ///< for another host's answer
+        serving,         ///< answered from the zone
+        forwarding,      ///< asked the origin, its answer may be stored, or validates `object`
+        filling,         ///< the origin's body is copied into the zone on its way to the client
+        capturing,       ///< as filling, but the client has had its 304: nothing is passed on
+        replacing,       ///< the stored object goes out instead of what the origin or nginx answered
+        finished,        ///< nothing left to do but to keep what buffers point into
     };
 
     explicit Request(ngx_http_request_t& request) noexcept : r{request} {}
@@ -121,6 +124,7 @@ public:
     std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
     ValuePosition value_position;      ///< the same for what is made of the answer in Redis
     std::uint64_t purge_ticket = 0;    ///< of the last purge of this request's that other hosts must hear of
+    RedisFlight* across = nullptr;     ///< the flight of all hosts, where this request leads its host's
     RedisLookup* redis = nullptr;      ///< once Redis was asked
     bool from_redis = false;           ///< what is served was found there
     std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not
