@@ -1,9 +1,13 @@
+#include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <utility>
 
 #include "cache/glue/events.hpp"
 #include "module/conf.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/str.hpp"
+#include "redis/glue/redis_events.hpp"
 #include "status/counters.hpp"
 #include "websocket/glue/websocket_events.hpp"
 
@@ -88,6 +92,22 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::purged_found;
         case cache::Count::dead_on_arrival:
             return Counter::purged_on_arrival;
+        case cache::Count::redis_hit:
+            return Counter::redis_hit;
+        case cache::Count::redis_miss:
+            return Counter::redis_miss;
+        case cache::Count::redis_failed:
+            return Counter::redis_failed;
+        case cache::Count::redis_unusable:
+            return Counter::redis_unusable;
+        case cache::Count::redis_stored:
+            return Counter::redis_stored;
+        case cache::Count::redis_dropped:
+            return Counter::redis_dropped;
+        case cache::Count::redis_bytes_read:
+            return Counter::redis_bytes_read;
+        case cache::Count::redis_bytes_written:
+            return Counter::redis_bytes_written;
         case cache::Count::encodings_useless:
             return Counter::encodings_useless;
         case cache::Count::encodings_failed:
@@ -206,11 +226,15 @@ void websocket_closed(websocket::CloseCode code) noexcept
 using Cause = websocket::BatchWindow::Cause;
 static_assert(offset(Counter::websocket_batches_first, Cause::drain, Cause::first) ==
               Counter::websocket_batches_drain);
+static_assert(offset(Counter::websocket_batch_size_1, 7U, 0U) == Counter::websocket_batch_size_more);
 
 void websocket_flushed(const websocket::Flush& flush) noexcept
 {
     counters.add(offset(Counter::websocket_batches_first, flush.cause, Cause::first));
-    if (flush.messages != 0) counters.record(status::Timer::websocket_hold, flush.held_ms * 1000);
+    if (flush.messages == 0) return;
+    counters.record(status::Timer::websocket_hold, flush.held_ms * 1000);
+    const auto power = static_cast<unsigned>(std::bit_width(flush.messages - 1));  // of two, rounded up
+    counters.add(offset(Counter::websocket_batch_size_1, std::min(power, 7U), 0U));
 }
 
 void websocket_moved(const websocket::Counts& before, const websocket::Counts& after) noexcept
@@ -228,9 +252,81 @@ void websocket_moved(const websocket::Counts& before, const websocket::Counts& a
     grown(Counter::websocket_compressed_out, before.down.compressed, after.down.compressed);
     grown(Counter::websocket_deflate_before, before.down.compressed_in, after.down.compressed_in);
     grown(Counter::websocket_deflate_after, before.down.compressed_out, after.down.compressed_out);
+    grown(Counter::websocket_deflate_ns, before.down.deflate_ns, after.down.deflate_ns);
     grown(Counter::websocket_compressed_in, before.up.compressed, after.up.compressed);
     grown(Counter::websocket_inflate_before, before.up.compressed_in, after.up.compressed_in);
     grown(Counter::websocket_inflate_after, before.up.compressed_out, after.up.compressed_out);
+}
+
+unsigned redis_node(std::string_view address) noexcept
+{
+    return counters.name_node(address);
+}
+
+void redis_connected(unsigned node, int change) noexcept
+{
+    counters.change(node, status::NodeGauge::connections, change);
+}
+
+void redis_in_flight(unsigned node, int change) noexcept
+{
+    counters.change(node, status::NodeGauge::in_flight, change);
+}
+
+void redis_answered(unsigned node, std::uint64_t microseconds) noexcept
+{
+    counters.record(node, microseconds);
+}
+
+void redis_failed(unsigned node, redis::Failure failure) noexcept
+{
+    switch (failure) {
+        case redis::Failure::none:
+            return;
+        case redis::Failure::timed_out:
+            return counters.add(node, status::NodeCounter::timed_out);
+        case redis::Failure::lost:
+            return counters.add(node, status::NodeCounter::lost);
+        case redis::Failure::refused:
+            return counters.add(node, status::NodeCounter::refused);
+        case redis::Failure::protocol:
+            return counters.add(node, status::NodeCounter::protocol);
+        case redis::Failure::error_reply:
+            return counters.add(node, status::NodeCounter::error_reply);
+    }
+}
+
+void redis_breaker(unsigned node, redis::Breaker::State before, redis::Breaker::State after) noexcept
+{
+    const bool was = before != redis::Breaker::State::closed;
+    const bool is = after != redis::Breaker::State::closed;
+    if (is == was) return;
+    counters.change(node, status::NodeGauge::breakers_open, is ? 1 : -1);
+    if (is) counters.add(node, status::NodeCounter::openings);
+}
+
+status::LogReport report_log(const cache::PurgeLink& link)
+{
+    const cache::PurgeLog log{ngx::table_memory(link.shm)};
+    const cache::PurgeLog::Figures figures = log.figures();
+    const auto [here, top] = std::pair{figures.position, figures.top};
+    const bool behind = top.epoch == here.epoch && top.number > here.number;
+    return {.redis = link.redis->name,
+            .in_touch = log.in_touch(cache::touch_clock()) ? std::uint64_t{1} : 0,
+            .epoch = here.epoch,
+            .position = here.number,
+            .lag = behind ? top.number - here.number : 0,
+            .floor = figures.floor,
+            .hosts = figures.hosts,
+            .queued = figures.queued,
+            .applied = figures.applied,
+            .epochs = figures.epochs,
+            .gaps = figures.gaps,
+            .overflows = figures.overflows,
+            .failures = figures.failures,
+            .awaited = figures.awaited,
+            .given_up = figures.given_up,
+            .refused = figures.refused};
 }
 
 void collect(ngx_http_request_t&, status::Snapshot& snapshot)
@@ -243,7 +339,10 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
                         .pid = ngx_pid,
                         .started_at = 0,
                         .now = ngx_time()};
-    if (counters_memory != nullptr) snapshot.totals = status::sum(counters_memory);
+    if (counters_memory != nullptr) {
+        snapshot.totals = status::sum(counters_memory);
+        snapshot.nodes = status::sum_nodes(counters_memory);
+    }
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr) return;
     snapshot.websockets = conf->websockets;
@@ -269,6 +368,7 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
                                   .purge_prefixes = purges.prefixes,
                                   .purge_overflows = purges.overflows});
     }
+    for (const cache::PurgeLink* link : conf->links) snapshot.logs.push_back(report_log(*link));
 }
 
 constexpr ngx::SharedTable kCounters{
@@ -297,6 +397,8 @@ void start_counting(ngx_cycle_t* cycle)
     counters_memory = ngx::table_memory(conf->counters);
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered, encoded, sent_encoded};
+    redis::observer = {redis_node,     redis_connected, redis_in_flight,
+                       redis_answered, redis_failed,    redis_breaker};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
 }
 

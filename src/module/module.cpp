@@ -4,10 +4,12 @@
 #include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/purge_link.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
+#include "redis/glue/client.hpp"
 #include "websocket/glue/handshake.hpp"
 
 namespace edge::cache {
@@ -93,7 +95,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
         char* result =
-            cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache, conf.cache);
+            cache::merge_loc_conf(cf, {main_conf(cf).zones, main_conf(cf).redises, main_conf(cf).links},
+                                  static_cast<LocConf*>(parent)->cache, conf.cache);
         websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
@@ -145,6 +148,7 @@ ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (!redis::finish_redis(cf, main_conf(cf).redises)) return NGX_ERROR;
         const bool caches = !main_conf(cf).zones.empty();
         const bool websockets = main_conf(cf).websockets;
         if (!caches && !websockets) return NGX_OK;  // nothing of ours in any request's way
@@ -172,8 +176,11 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
         cache::watch_key_files(conf->key_files, cycle);
+        redis::start_clients(conf->redises);
         if (conf->flights != nullptr) {
-            cache::start_collapse(ngx::table_memory(conf->flights), cycle);
+            const unsigned slot = ngx::claim_wakeup(cycle);
+            cache::start_collapse(ngx::table_memory(conf->flights), slot);
+            cache::start_links(conf->links, slot);
             start_reclaim(cycle);
         }
         return NGX_OK;
@@ -186,8 +193,11 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
         cache::finish_invalidations();
+        cache::stop_links(conf->links);
+        redis::stop_clients();
         cache::stop_collapse();
         cache::stop_encoding();
+        ngx::release_wakeup();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;

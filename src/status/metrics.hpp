@@ -41,6 +41,10 @@ namespace edge::status {
            "Tags, URLs, prefixes and groups that were purged, and whole zones.") \
     FAMILY(cache_purged, counter, "edge_cache_purged_total", "when", "cache.purged", \
            "Stored responses that a purge or write had killed: met by a request, or when they had just arrived.") \
+    FAMILY(cache_redis, counter, "edge_cache_redis_total", "result", "cache.redis", \
+           "Requests that asked Redis, by what they found, and responses sent there or not.") \
+    FAMILY(cache_redis_bytes, counter, "edge_cache_redis_bytes_total", "direction", "cache.redis_bytes", \
+           "Bytes of values read from Redis and written to it.") \
     FAMILY(cache_tokens, counter, "edge_cache_tokens_total", "result", "cache.tokens", \
            "Tokens of edge_cache_private: verified, known from before, or refused and why.") \
     FAMILY(cache_encodings, counter, "edge_cache_encodings_total", "result", "cache.encodings", \
@@ -69,10 +73,14 @@ namespace edge::status {
            "Bytes of WebSocket frames, by where they came from or went to.") \
     FAMILY(websocket_batches, counter, "edge_websocket_batches_total", "cause", "websocket.batches", \
            "Writes to clients, by what made them due.") \
+    FAMILY(websocket_batch_sizes, counter, "edge_websocket_batch_sizes_total", "messages", \
+           "websocket.batch_sizes", "Batches by how many messages left together.") \
     FAMILY(websocket_compressed, counter, "edge_websocket_compressed_messages_total", "direction", \
            "websocket.compressed", "WebSocket messages compressed for clients, or by them.") \
     FAMILY(websocket_compression, counter, "edge_websocket_compression_bytes_total", "what", \
            "websocket.compression", "Payload bytes of those messages before and after.") \
+    FAMILY(websocket_deflate_time, counter, "edge_websocket_compression_nanoseconds_total", "", \
+           "websocket.compression_ns", "Time that workers spent compressing WebSocket messages.") \
     FAMILY(websocket_closes, counter, "edge_websocket_closes_total", "code", "websocket.closes", \
            "WebSocket connections ended, by the first Close's code; 1005 had none, 1006 had no Close.")
 
@@ -130,6 +138,14 @@ namespace edge::status {
     COUNTER(purges_group, cache_purges, "group", "groups") \
     COUNTER(purged_found, cache_purged, "found", "found") \
     COUNTER(purged_on_arrival, cache_purged, "on_arrival", "on_arrival") \
+    COUNTER(redis_hit, cache_redis, "hit", "hit") \
+    COUNTER(redis_miss, cache_redis, "miss", "miss") \
+    COUNTER(redis_failed, cache_redis, "failed", "failed") \
+    COUNTER(redis_unusable, cache_redis, "unusable", "unusable") \
+    COUNTER(redis_stored, cache_redis, "stored", "stored") \
+    COUNTER(redis_dropped, cache_redis, "dropped", "dropped") \
+    COUNTER(redis_bytes_read, cache_redis_bytes, "read", "read") \
+    COUNTER(redis_bytes_written, cache_redis_bytes, "written", "written") \
     COUNTER(tokens_verified, cache_tokens, "verified", "verified") \
     COUNTER(tokens_remembered, cache_tokens, "remembered", "remembered") \
     COUNTER(tokens_absent, cache_tokens, "absent", "absent") \
@@ -180,12 +196,21 @@ namespace edge::status {
     COUNTER(websocket_batches_stream, websocket_batches, "stream", "stream") \
     COUNTER(websocket_batches_close, websocket_batches, "close", "close") \
     COUNTER(websocket_batches_drain, websocket_batches, "drain", "drain") \
+    COUNTER(websocket_batch_size_1, websocket_batch_sizes, "1", "1") \
+    COUNTER(websocket_batch_size_2, websocket_batch_sizes, "2", "2") \
+    COUNTER(websocket_batch_size_4, websocket_batch_sizes, "3-4", "3-4") \
+    COUNTER(websocket_batch_size_8, websocket_batch_sizes, "5-8", "5-8") \
+    COUNTER(websocket_batch_size_16, websocket_batch_sizes, "9-16", "9-16") \
+    COUNTER(websocket_batch_size_32, websocket_batch_sizes, "17-32", "17-32") \
+    COUNTER(websocket_batch_size_64, websocket_batch_sizes, "33-64", "33-64") \
+    COUNTER(websocket_batch_size_more, websocket_batch_sizes, "65+", "65+") \
     COUNTER(websocket_compressed_out, websocket_compressed, "to_client", "to_client") \
     COUNTER(websocket_compressed_in, websocket_compressed, "from_client", "from_client") \
     COUNTER(websocket_deflate_before, websocket_compression, "to_client_before", "to_client_before") \
     COUNTER(websocket_deflate_after, websocket_compression, "to_client_after", "to_client_after") \
     COUNTER(websocket_inflate_before, websocket_compression, "from_client_before", "from_client_before") \
     COUNTER(websocket_inflate_after, websocket_compression, "from_client_after", "from_client_after") \
+    COUNTER(websocket_deflate_ns, websocket_deflate_time, "", "") \
     COUNTER(websocket_closes_1000, websocket_closes, "1000", "1000") \
     COUNTER(websocket_closes_1001, websocket_closes, "1001", "1001") \
     COUNTER(websocket_closes_1002, websocket_closes, "1002", "1002") \

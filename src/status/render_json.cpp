@@ -2,6 +2,8 @@
 #include <array>
 #include <charconv>
 
+#include "status/log_figures.hpp"
+#include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/text.hpp"
 #include "status/zone_figures.hpp"
@@ -102,13 +104,18 @@ void write_counters(JsonTree& json, const Totals& totals)
     append_ratio(json.member("cache.offload_ratio"), offload_ratio(totals));
     std::string path;
     for (std::size_t i = 0; i < kCounters.size(); ++i) {
+        // The first of its object.
+        if (i == static_cast<std::size_t>(Counter::websocket_opened))
+            append_ratio(json.member("websocket.compression_ratio"), compression_ratio(totals));
         path = info(kCounters[i].family).json_path;
         if (!kCounters[i].json_key.empty()) path.append(".").append(kCounters[i].json_key);
         append_integer(json.member(path), totals.counters[i]);
     }
 }
 
-void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values)
+/// Calls `member(key)` for each figure; the text it returns gets the value.
+template <class Member>
+void write_values(const Histogram& values, Member&& member)
 {
     struct Quantile {
         std::string_view key;
@@ -116,11 +123,10 @@ void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values
     };
     constexpr auto kQuantiles =
         std::to_array<Quantile>({{".p50_us", 0.5}, {".p95_us", 0.95}, {".p99_us", 0.99}, {".max_us", 1}});
-    const std::string object{timer.json_path};
-    append_integer(json.member(object + ".count"), values.total());
-    append_integer(json.member(object + ".sum_us"), values.sum);
+    append_integer(member(".count"), values.total());
+    append_integer(member(".sum_us"), values.sum);
     for (const Quantile& quantile : kQuantiles) {
-        std::string& out = json.member(object + std::string{quantile.key});
+        std::string& out = member(quantile.key);
         if (const auto value = values.quantile(quantile.q)) {
             append_integer(out, *value);
         } else {
@@ -129,17 +135,64 @@ void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values
     }
 }
 
-void append_zone(std::string& out, const ZoneReport& zone)
+void write_timer(JsonTree& json, std::string_view path, const Histogram& values)
 {
-    out += "{\"name\":";
-    append_json_string(out, zone.name);
-    for (const ZoneFigure& figure : kZoneFigures) {
+    write_values(values, [&](std::string_view key) -> std::string& {
+        return json.member(std::string{path}.append(key));
+    });
+}
+
+void append_node(std::string& out, const NodeTotals& node)
+{
+    JsonTree json{out};
+    append_json_string(json.member("name"), node.name);
+    for (const NodeFigure<NodeGauge>& figure : kNodeGaugeFigures)
+        append_integer(json.member(figure.json_key), node[figure.value]);
+    append_integer(json.member("openings"), node[NodeCounter::openings]);
+    for (const NodeFigure<NodeCounter>& figure : kNodeErrors)
+        append_integer(json.member("errors." + std::string{figure.json_key}), node[figure.value]);
+    write_timer(json, "round_trip", node.round_trip);
+    json.end();
+}
+
+void write_nodes(JsonTree& json, const std::vector<NodeTotals>& nodes)
+{
+    std::string& out = json.member("redis.nodes");
+    out += '[';
+    for (const NodeTotals& node : nodes) {
+        if (&node != &nodes.front()) out += ',';
+        append_node(out, node);
+    }
+    out += ']';
+}
+
+/// {name, then one member for each figure}
+template <class Report, class Figures>
+void append_report(std::string& out, std::string_view key, std::string_view name, const Report& report,
+                   const Figures& figures)
+{
+    out += '{';
+    append_json_string(out, key);
+    out += ':';
+    append_json_string(out, name);
+    for (const auto& figure : figures) {
         out += ',';
         append_json_string(out, figure.json_key);
         out += ':';
-        append_integer(out, zone.*figure.value);
+        append_integer(out, report.*figure.value);
     }
     out += '}';
+}
+
+void write_logs(JsonTree& json, const std::vector<LogReport>& logs)
+{
+    std::string& out = json.member("redis.purge_logs");
+    out += '[';
+    for (const LogReport& log : logs) {
+        if (&log != &logs.front()) out += ',';
+        append_report(out, "redis", log.redis, log, kLogFigures);
+    }
+    out += ']';
 }
 
 void write_zones(JsonTree& json, const std::vector<ZoneReport>& zones)
@@ -148,7 +201,7 @@ void write_zones(JsonTree& json, const std::vector<ZoneReport>& zones)
     out += '[';
     for (const ZoneReport& zone : zones) {
         if (&zone != &zones.front()) out += ',';
-        append_zone(out, zone);
+        append_report(out, "name", zone.name, zone, kZoneFigures);
     }
     out += ']';
 }
@@ -160,8 +213,11 @@ void render_json(const Snapshot& snapshot, std::string& out)
     JsonTree json{out};
     write_program(json, snapshot);
     write_counters(json, snapshot.totals);
-    for (std::size_t i = 0; i < kTimers.size(); ++i) write_timer(json, kTimers[i], snapshot.totals.timers[i]);
+    for (std::size_t i = 0; i < kTimers.size(); ++i)
+        write_timer(json, kTimers[i].json_path, snapshot.totals.timers[i]);
     write_zones(json, snapshot.zones);
+    write_nodes(json, snapshot.nodes);
+    write_logs(json, snapshot.logs);
     json.end();
     out += '\n';
 }

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
+#include "cache/glue/held_answer.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
@@ -56,7 +58,7 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
 {
     if (!q.object) return false;
     const auto stored = Stored::parse(q.object.meta());
-    if (!stored || is_purged(q, q.object, *stored)) return false;
+    if (!stored || is_purged(q, q.object, *stored) || is_out_of_touch(q, *stored)) return false;
     if (!may_serve_on_error(q.facts.control, lifetime_now(q, *stored), origin_status, ngx_time(),
                             q.conf->settings->policy)) {
         return false;
@@ -98,7 +100,7 @@ void take_answer(Request& q)
     if (status == NGX_HTTP_PARTIAL_CONTENT && q.may_fetch_whole) fetch_whole(q);
     const bool filling = q.step == Step::filling;
     if (!filling && q.object && q.facts.method == Method::get && status < 500) {
-        q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
+        forget(q);  // what the origin says now is not to be kept, nor what it said before
     }
     if (!filling && q.shadow && q.status == Status::expired && status < 500) q.zone->remove(q.selected);
     add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
@@ -125,7 +127,7 @@ void take_head_answer(Request& q)
         const auto stored = Stored::parse(q.object.meta());
         const auto origin = origin_fields(q.r);
         if (!stored || head_contradicts(stored->fields(), q.object.body_size(), origin)) {
-            q.zone->remove(q.object);
+            forget(q);
         } else {
             static_cast<void>(renew_stored(q, false));
         }
@@ -162,7 +164,7 @@ void take_any_answer(Request& q)
         observer.counted(Count::validated_304, 1);
         if (!renewed) {
             // The origin speaks of another response than ours: this once it is all there is, then no more.
-            q.zone->remove(q.object);
+            forget(q);
             q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
         }
         if (const auto stored = Stored::parse(q.renewed)) {
@@ -323,7 +325,7 @@ void take_detached_answer(Request& q)
         observer.counted(Count::validation_failed, 1);
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         observer.counted(Count::validated_304, 1);
-        if (!renew_stored(q, true)) q.zone->remove(q.object);
+        if (!renew_stored(q, true)) forget(q);
         end_flight(q);
     } else {
         if (q.validating) observer.counted(Count::validated_200, 1);
@@ -334,7 +336,7 @@ void take_detached_answer(Request& q)
             r.upstream->buffering = 0;
         } else {
             observer.not_stored(q.reason);
-            if (q.object) q.zone->remove(q.object);
+            if (q.object) forget(q);
         }
     }
 }
@@ -377,6 +379,20 @@ void refused(Request& q) noexcept
     drop_representation(q.r);
 }
 
+/// The answer to a write: kept back, or, once all hosts know of it, header and body.
+ngx_int_t pass_held(Request& q, ngx_chain_t* in)
+{
+    if (!q.held->is_free()) return q.held->keep(in);
+    ngx_chain_t* all = std::exchange(q.held, nullptr)->all(in);
+    const ngx_int_t rc = next_header(&q.r);
+    if (rc == NGX_ERROR || rc > NGX_OK) return NGX_ERROR;
+    if (q.r.header_only) {
+        discard(all);
+        return rc;
+    }
+    return all != nullptr ? next_body(&q.r, all) : rc;
+}
+
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
     if (ngx::is_detached(*r)) return detached_header(*r);
@@ -389,6 +405,10 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         observer.answered(q->status, q->forward);
         return 0;
     });
+    if (q->purge_ticket != 0) {
+        const bool held = ngx::guarded<bool>(r->connection->log, false, [&] { return hold_answer(*q); });
+        if (held) return NGX_OK;
+    }
     const ngx_int_t rc = next_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK) {
         refused(*q);
@@ -408,6 +428,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
     auto* q = static_cast<Request*>(ngx_http_get_module_ctx(r, ngx_http_edge_module));
     if (q == nullptr || r != r->main) return next_body(r, in);
     return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (q->held != nullptr) return pass_held(*q, in);
         switch (q->step) {
             case Step::filling:
                 return fill_and_forward(*q, in);
@@ -424,6 +445,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
                 [[fallthrough]];
             case Step::passing:
             case Step::waiting:
+            case Step::asking_redis:
             case Step::serving:
             case Step::forwarding:
                 if (q->compared) shadow_body(*q, in);

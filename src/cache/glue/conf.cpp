@@ -10,6 +10,7 @@
 
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
@@ -202,7 +203,11 @@ char* set_cache(ngx_conf_t* cf, LocConf& conf)
     conf.zone_name = arguments(cf)[0];
     conf.zone_place = ngx::copy(cf->pool, std::string{ngx::view(cf->conf_file->file.name)} + ":" +
                                               std::to_string(cf->conf_file->line));
-    return conf.zone_place.data != nullptr ? NGX_CONF_OK : error();
+    if (conf.zone_place.data == nullptr) return error();
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        if (!take_redis_argument(cf, conf, argument)) return error();
+    }
+    return check_redis_arguments(cf, conf) ? NGX_CONF_OK : error();
 }
 
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf)
@@ -425,11 +430,13 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
                 return error();
             }
             conf.collapse_wait = static_cast<ngx_msec_t>(ms);
+        } else if (across && conf.collapse && ngx::view(*across) == "redis") {
+            conf.collapse_across = kAcrossRedis;
         } else if (!across || ngx::view(*across) != "zone") {
             ngx_conf_log_error(
                 NGX_LOG_EMERG, cf, 0,
-                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone, or off "
-                "alone",
+                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone or "
+                "across=redis, or off alone",
                 &arg);
             return error();
         }
@@ -505,11 +512,13 @@ void inherit(T*& value, T* parent) noexcept
 
 }
 
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf)
+char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, LocConf& conf)
 {
+    const Zones& zones = known.zones;
     if (conf.zone_name.data == nullptr) {
         conf.zone_name = parent.zone_name;
         conf.zone_place = parent.zone_place;
+        conf.redis = parent.redis;
     }
     if (conf.zone_name.data != nullptr && ngx::view(conf.zone_name) != "off") {
         const auto zone = std::find_if(zones.begin(), zones.end(), [&](const ZoneBinding* z) {
@@ -525,6 +534,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         }
         conf.zone = *zone;
     }
+    if (!resolve_redis(cf, known, conf)) return error();
     check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;
@@ -554,7 +564,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
     if (conf.collapse == NGX_CONF_UNSET) {
         conf.collapse = parent.collapse == NGX_CONF_UNSET ? 1 : parent.collapse;
         conf.collapse_wait = parent.collapse_wait;
+        conf.collapse_across = parent.collapse_across;
     }
+    if (!check_across(cf, conf)) return error();
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
     if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
     if (conf.min_uses == NGX_CONF_UNSET)

@@ -34,8 +34,16 @@ enum class Count : std::uint8_t {
     purged_prefixes,
     purged_all,
     purged_groups,
-    purged_found,       ///< stored responses found dead
-    dead_on_arrival,    ///< overtaken by a purge or a write while being stored
+    purged_found,     ///< stored responses found dead
+    dead_on_arrival,  ///< overtaken by a purge or a write while being stored
+    redis_hit,        ///< found in Redis, and brought into the zone
+    redis_miss,
+    redis_failed,    ///< Redis was not to be asked, or did not answer in time
+    redis_unusable,  ///< what it answered is no value of ours, or the zone has no room for it
+    redis_stored,    ///< on its way there
+    redis_dropped,   ///< not sent: Redis is not to be asked, or too much is under way
+    redis_bytes_read,
+    redis_bytes_written,
     encodings_useless,  ///< edge_cache_encode: the result was no smaller
     encodings_failed,   ///< or could not be made
     encodings_dropped,  ///< too many were waiting

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "cache/glue/purge_link.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/purge_table.hpp"
 
@@ -32,11 +33,21 @@ void purge_groups(Request& q);
 // purge_check.cpp
 /// Whether the stored object was purged. A dead one is removed; of a stale one `q.stale_since` is noted.
 bool is_purged(Request& q, const Pin& object, const Stored& stored);
+/// Whether a stored response that has tags may not be used because this host does not know what other hosts
+/// have purged lately. Never in a location without redis=.
+bool is_out_of_touch(const Request& q, const Stored& stored) noexcept;
 /// The lifetime of the object found, as soft purges left it.
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept;
+/// How far this host knows all purges now: for a value in Redis that is made of an answer asked for now.
+ValuePosition position_now(const Request& q) noexcept;
+/// What is to be thought of an object out of Redis whose value carries `at`.
+Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable object) noexcept;
+/// The object out of Redis is complete: it can be found from now on. Its sequence was taken before Redis was
+/// asked. false: a purge or a write overtook it.
+bool arrive_promoted(Request& q, Fill fill);
 /// The body of `q.fill` is complete: makes it `q.object`, which can be found, unless a purge or a write
-/// overtook it.
-void arrive(Request& q);
+/// overtook it. Whether it can.
+bool arrive(Request& q);
 
 // purge_handler.cpp
 /// Answers a request that purges. NGX_DECLINED: it is none.

@@ -42,8 +42,10 @@ public:
     bool draining() const noexcept { return drain_at_ != 0; }
     /// Starts to close if it is time to. The tunnel may be gone afterwards.
     void drain_if_due(std::uint64_t now) noexcept;
-    /// Frees what an idle connection can do without.
-    void release_if_idle(std::uint64_t now) noexcept;
+    /// Frees what an idle connection can do without; whether it did.
+    bool release_if_idle(std::uint64_t now) noexcept;
+    /// Pings the client if it is time to. The tunnel may be gone afterwards.
+    void keep_alive(std::uint64_t now) noexcept;
 
 private:
     friend struct TunnelLinks;
@@ -66,11 +68,11 @@ private:
 
     void steal_early_bytes();
     void take_over() noexcept;
-    void free_core_buffers() noexcept;
     void detach() noexcept;
     void hand_back() noexcept;
 
     void wake(Woken by) noexcept;
+    void wake_by_list() noexcept;
     Next run(Woken by);
     Next check_timeouts(std::uint64_t now);
     bool header_sent();
@@ -78,7 +80,8 @@ private:
     bool read_upstream(std::uint64_t now);
     bool write_client();
     bool write_upstream();
-    void client_lost() noexcept;
+    /// `broken`: nothing can be sent any more.
+    void client_lost(bool broken) noexcept;
     void upstream_lost(std::uint64_t now);
     bool finished() noexcept;
     void note_flush() noexcept;
@@ -111,11 +114,13 @@ private:
     std::uint64_t last_moved_ = 0;  // milliseconds, as all times here
     std::uint64_t closing_since_ = 0;
     std::uint64_t drain_at_ = 0;  // 0: not draining
+    std::uint64_t timer_at_ = 0;  // what timer_ is set to, if it is
     CloseCode close_code_ = CloseCode::abnormal;
     Agreement::Mode mode_;
     Step step_ = Step::prepared;
     bool header_sent_ = false;
-    bool client_lost_ = false;
+    bool client_ended_ = false;  // nothing more comes from it
+    bool client_lost_ = false;   // nor goes to it
     bool upstream_lost_ = false;
     bool idle_ = false;  // release_idle() was called after the last traffic
 };

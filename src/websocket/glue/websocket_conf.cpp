@@ -1,6 +1,7 @@
 #include "websocket/glue/websocket_conf.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <new>
 #include <optional>
 #include <span>
@@ -16,6 +17,8 @@
 namespace edge::websocket {
 
 namespace {
+
+constexpr std::int64_t kMostPing = 24 * 3600 * 1000;
 
 char* error() noexcept
 {
@@ -48,7 +51,11 @@ bool says_off(ngx_conf_t* cf) noexcept
 /// directive is then refused.
 class Options {
 public:
-    explicit Options(ngx_conf_t* cf) : cf_{cf}, left_(arguments(cf).size(), true) {}
+    /// The first `taken` arguments are none of them.
+    explicit Options(ngx_conf_t* cf, std::size_t taken = 0) : cf_{cf}, left_(arguments(cf).size(), true)
+    {
+        std::fill_n(left_.begin(), taken, false);
+    }
 
     /// The value of name=, marked as understood; data nullptr: not given.
     bool take(std::string_view name, ngx_str_t& value)
@@ -115,6 +122,22 @@ public:
         return false;
     }
 
+    /// A value with variables.
+    bool complex_value(std::string_view name, ngx_http_complex_value_t*& into)
+    {
+        ngx_str_t value{};
+        if (!take(name, value)) return false;
+        if (value.data == nullptr) return true;
+        into =
+            static_cast<ngx_http_complex_value_t*>(ngx_pcalloc(cf_->pool, sizeof(ngx_http_complex_value_t)));
+        if (into == nullptr) throw std::bad_alloc{};
+        ngx_http_compile_complex_value_t compile{};
+        compile.cf = cf_;
+        compile.value = &value;
+        compile.complex_value = into;
+        return ngx_http_compile_complex_value(&compile) == NGX_OK;  // which says what is wrong
+    }
+
     /// Whether every argument was understood.
     bool nothing_left(const char* expected)
     {
@@ -147,6 +170,13 @@ private:
     std::vector<bool> left_;
 };
 
+std::uint64_t monotonic_ns() noexcept
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 template <class T>
 const T& copy_of(ngx_conf_t* cf, const T& value)
 {
@@ -173,6 +203,7 @@ void merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
     inherit(conf.priority, parent.priority);
     inherit(conf.compress, parent.compress);
     inherit(conf.limit, parent.limit);
+    inherit(conf.ping, parent.ping);
     if (conf.on == 0) return;
     auto& settings = ngx::make<Settings>(cf->pool);
     RelaySettings& relay = settings.relay;
@@ -184,8 +215,16 @@ void merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
     relay.frames_per_second = limit.frames;
     relay.buffer = limit.buffer;
     relay.whole = std::min(relay.whole, limit.buffer);
+    relay.max_upstream_message = limit.upstream_message;
+    relay.max_ratio = limit.ratio;
+    if (conf.ping != nullptr) {
+        relay.ping_after_ms = conf.ping->after;
+        relay.ping_timeout_ms = conf.ping->timeout;
+    }
+    relay.clock_ns = monotonic_ns;
     const CompressConf compress = conf.compress != nullptr ? *conf.compress : CompressConf{};
     if (compress.mode != Compress::unset) settings.compress = compress.mode;
+    settings.compress_condition = compress.condition;
     relay.level = compress.level;
     relay.memory_level = compress.memory;
     relay.min_without_context = compress.min;
@@ -261,9 +300,9 @@ char* set_websocket_compress(ngx_conf_t* cf, LocConf& conf)
             !options.number("level", 1, 9, "1 to 9, as in level=1", compress.level) ||
             !options.number("window", 9, 15, "9 to 15, as in window=15", compress.window) ||
             !options.number("memory", 4, 9, "4 to 9, as in memory=8", compress.memory) ||
-            !options.flag("context", compress.context) ||
+            !options.flag("context", compress.context) || !options.complex_value("if", compress.condition) ||
             !options.nothing_left(
-                "on, off or upstream alone, or min=, level=, window=, memory= and context=")) {
+                "on, off or upstream alone, or min=, level=, window=, memory=, context= and if=")) {
             return error();
         }
     }
@@ -279,10 +318,38 @@ char* set_websocket_limit(ngx_conf_t* cf, LocConf& conf)
     if (!options.size("message", 1, std::int64_t{1} << 40, "as in message=16m", limit.message) ||
         !options.size("buffer", 4096, 1 << 30, "4k to 1g, as in buffer=64k", limit.buffer) ||
         !options.number("frames", 0, 1000000000, "a number a second, as in frames=1000", limit.frames) ||
-        !options.nothing_left("message=, buffer= and frames=")) {
+        !options.size("upstream_message", 1, std::int64_t{1} << 40, "as in upstream_message=64m",
+                      limit.upstream_message) ||
+        !options.number("ratio", 0, 1000000, "0 to 1000000, as in ratio=200", limit.ratio) ||
+        !options.nothing_left("message=, upstream_message=, ratio=, buffer= and frames=")) {
         return error();
     }
     conf.limit = &copy_of(cf, limit);
+    return NGX_CONF_OK;
+}
+
+char* set_websocket_ping(ngx_conf_t* cf, LocConf& conf)
+{
+    if (conf.ping != nullptr) return duplicate();
+    PingConf ping;
+    if (!says_off(cf)) {
+        const ngx_str_t& first = arguments(cf)[0];
+        ngx_str_t text = first;
+        const ngx_int_t after = ngx_parse_time(&text, 0);
+        if (after < 1000 || after > kMostPing) {
+            ngx_conf_log_error(
+                NGX_LOG_EMERG, cf, 0,
+                "edge_websocket_ping: invalid time \"%V\", expected 1s to 1d, as in 30s, or off", &first);
+            return error();
+        }
+        ping.after = ping.timeout = static_cast<std::uint32_t>(after);
+        Options options{cf, 1};
+        if (!options.time("timeout", kMostPing, "at most 1d, as in timeout=10s", ping.timeout) ||
+            !options.nothing_left("off alone, or a time and timeout=")) {
+            return error();
+        }
+    }
+    conf.ping = &copy_of(cf, ping);
     return NGX_CONF_OK;
 }
 
