@@ -136,7 +136,7 @@ await test('an upstream that dies: 1011, after all it had said', async () => {
     const got = [];
     client.on('message', (data) => got.push(data.toString()));
     for (const text of ['one', 'two']) await new Promise((resolve) => server.send(text, resolve));
-    await until(() => got.length === 1, 'the first');
+    await until(() => got.length >= 1, 'the first');  // and the second, if both came in one read
     server._socket.destroySoon();  // its end, without any Close
     equal((await client.closed).code, 1011);
     equal(got, ['one', 'two']);
