@@ -400,6 +400,7 @@ void start_counting(ngx_cycle_t* cycle)
     redis::observer = {redis_node,     redis_connected, redis_in_flight,
                        redis_answered, redis_failed,    redis_breaker};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
+    count_images(counters);
 }
 
 void stop_counting() noexcept

@@ -48,6 +48,33 @@ char* websocket_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     });
 }
 
+template <char* (*Set)(ngx_conf_t*, image::LocConf&)>
+char* image_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        auto& own = static_cast<LocConf*>(conf)->image;
+        char* result = Set(cf, own);
+        if (own.on == 1) {
+            main_conf(cf).images = true;
+            image::note_use(cf, main_conf(cf).processes);
+        }
+        return result;
+    });
+}
+
+char* image_limit_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        return image::set_image_limit(cf, static_cast<LocConf*>(conf)->image, main_conf(cf).processes);
+    });
+}
+
+char* image_processes_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(),
+                               [&] { return image::set_image_processes(cf, main_conf(cf).processes); });
+}
+
 char* private_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
     return ngx::guarded<char*>(cf->log, failed(), [&] {
@@ -131,6 +158,27 @@ constinit ngx_command_t directives[] = {
                    websocket_setter<websocket::set_websocket_limit>),
     ngx::directive("edge_websocket_ping"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
                    websocket_setter<websocket::set_websocket_ping>),
+    ngx::directive("edge_image"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1, image_setter<image::set_image>),
+    ngx::directive("edge_image_formats"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_formats>),
+    ngx::directive("edge_image_args"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_args>),
+    ngx::directive("edge_image_preset"_ngx, ngx::kEverywhere, NGX_CONF_2MORE,
+                   image_setter<image::set_image_preset>),
+    ngx::directive("edge_image_quality"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   image_setter<image::set_image_quality>),
+    ngx::directive("edge_image_sign"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_sign>),
+    ngx::directive("edge_image_range"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_range>),
+    ngx::directive("edge_image_copyright"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_copyright>),
+    ngx::directive("edge_image_fallback"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_fallback>),
+    ngx::directive("edge_image_prewarm"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   image_setter<image::set_image_prewarm>),
+    ngx::directive("edge_image_limit"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, image_limit_setter),
+    ngx::directive("edge_image_processes"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_TAKE12, image_processes_setter),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

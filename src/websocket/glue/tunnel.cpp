@@ -61,14 +61,15 @@ Tunnel::Tunnel(ngx_http_request_t& r, const RelaySettings& settings, const Agree
 
 Tunnel* Tunnel::find(const ngx_http_request_t& r) noexcept
 {
-    return ngx::find<Tunnel>(r.pool);
+    const Owner* owner = ngx::find<Owner>(r.pool);
+    return owner != nullptr ? owner->get() : nullptr;
 }
 
 void Tunnel::prepare(ngx_http_request_t& r, const RelaySettings& settings, const Agreement& agreement)
 {
     ngx_http_cleanup_t* end = ngx_http_cleanup_add(&r, 0);
     if (end == nullptr) throw std::bad_alloc{};
-    auto& tunnel = ngx::make<Tunnel>(r.pool, r, settings, agreement);
+    Tunnel& tunnel = *ngx::make<Owner>(r.pool, std::make_unique<Tunnel>(r, settings, agreement));
     tunnel.steal_early_bytes();
     end->data = &tunnel;
     end->handler = [](void* data) noexcept { static_cast<Tunnel*>(data)->detach(); };

@@ -16,7 +16,9 @@ namespace edge::websocket {
 /// Life:   prepare() in the header filter, before nginx's own tunnel starts; taking over from a posted event,
 ///         after it; the end by handing back to nginx's tunnel, which finds one side at its end and
 ///         finalizes the request. From there on only counts() is of use, until the request's pool goes.
-/// Owner:  the request's pool; taken apart by the request's clean-up, whoever ends the request.
+/// Owner:  the request's pool, which holds a pointer: it has no room left by then, and would take another 4
+/// KB.
+///         Taken apart by the request's clean-up, whoever ends the request.
 class Tunnel {
 public:
     /// Throws std::bad_alloc; nothing has changed then. `settings` lives as long as the request.
@@ -49,6 +51,7 @@ public:
 
 private:
     friend struct TunnelLinks;
+    using Owner = std::unique_ptr<Tunnel>;
 
     /// An event of nginx's that knows its tunnel; `event` first, so that the one's address is the other's.
     struct Hook {
