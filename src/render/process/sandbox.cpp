@@ -40,6 +40,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(pread64),
     SCMP_SYS(pwrite64),
     SCMP_SYS(close),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
     SCMP_SYS(fstat),
     SCMP_SYS(lseek),
     SCMP_SYS(fcntl),
