@@ -1,9 +1,11 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <fstream>
 #include <thread>
 
 #include "render/program.hpp"
@@ -205,6 +207,32 @@ BOOST_AUTO_TEST_CASE(a_render_is_replaced_after_its_jobs)
     BOOST_TEST(program.stats().recycled == 2U);
     BOOST_TEST(program.stats().crashed == 0U);
 }
+
+#if !defined(__SANITIZE_ADDRESS__)  // its shadow memory has no bound
+BOOST_AUTO_TEST_CASE(when_no_render_can_start_it_is_tried_again_later)
+{
+    Program program;
+    program.hello();
+    // What it starts inherits this, and has no room for a decoder's threads.
+    unsigned long pages = 0;
+    std::ifstream{"/proc/" + std::to_string(program.pid()) + "/statm"} >> pages;
+    const rlimit narrow{pages * 4096 + (4UL << 20), RLIM_INFINITY};
+    const rlimit wide{RLIM_INFINITY, RLIM_INFINITY};
+    BOOST_REQUIRE(::prlimit(program.pid(), RLIMIT_AS, &narrow, nullptr) == 0);
+    image::Submit soon;
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    soon.deadline_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + 3000;
+    BOOST_TEST(program.answer_to(program.submit(photo(), small(), 0, soon)).text() == "expired");
+    BOOST_REQUIRE(::prlimit(program.pid(), RLIMIT_AS, &wide, nullptr) == 0);
+    std::string text = "unavailable";
+    for (int tries = 0; tries < 300 && text == "unavailable"; ++tries) {
+        text = program.render(photo(), small()).text();
+        std::this_thread::sleep_for(100ms);
+    }
+    BOOST_TEST(text == "webp 50x38");
+}
+#endif
 
 BOOST_AUTO_TEST_CASE(renders_die_with_their_supervisor)
 {

@@ -1,11 +1,13 @@
 #include "render/process/render_loop.hpp"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "image/channel.hpp"
@@ -31,6 +33,17 @@ bool wait_for(int socket, short events, int ms = -1) noexcept
 {
     pollfd wait{socket, events, 0};
     return ::poll(&wait, 1, ms) != 0;
+}
+
+// Decoders write about strangers' files to standard error, which is nginx's error log. What a sanitizer
+// writes stays.
+void silence(const image::Descriptor& nothing) noexcept
+{
+#if !defined(__SANITIZE_ADDRESS__)
+    if (std::getenv("EDGE_RENDER_DEBUG") == nullptr) ::dup2(nothing.get(), STDERR_FILENO);
+#else
+    static_cast<void>(nothing);
+#endif
 }
 
 // Without work for so long a process rests.
@@ -96,11 +109,13 @@ int run_render(const RenderOptions& options, int argc, char** argv)
     // One heap: by default each thread of an encoder gets its own, and keeps what it once used.
     ::mallopt(M_ARENA_MAX, 1);
     if (!start_vips("edge_render")) return 1;
+    const image::Descriptor nothing{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
     limit_resources(options.memory);
     if (!enter_sandbox()) {
         std::fprintf(stderr, "edge: a render process can't be confined: %s\n", std::strerror(errno));
         return 1;
     }
+    silence(nothing);
     set_title(argc, argv, "nginx: edge render");
     image::Hello hello;
     hello.pid = static_cast<std::uint32_t>(::getpid());

@@ -65,8 +65,8 @@ public:
     void grow(std::size_t wanted, std::uint64_t now);
     /// Whether a process is ready for work.
     bool has_idle() const noexcept;
-    /// Processes keep ending before they are ready: nothing can be rendered at present.
-    bool is_broken() const noexcept { return failures_ >= 5; }
+    /// Processes keep ending before they are ready: nothing can be rendered until the next one is tried.
+    bool is_broken(std::uint64_t now) const noexcept { return failures_ >= 5 && now < next_start_ms_; }
 
     /// Hands it to an idle process, which there must be. `time_ms`: it is killed after that.
     void assign(WorkId work, const image::Submit& submit, int source, std::uint32_t time_ms,

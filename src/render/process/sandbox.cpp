@@ -40,6 +40,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(pread64),
     SCMP_SYS(pwrite64),
     SCMP_SYS(close),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
     SCMP_SYS(fstat),
     SCMP_SYS(lseek),
     SCMP_SYS(fcntl),
@@ -168,7 +170,8 @@ void limit_resources(std::uint64_t memory) noexcept
     ::sched_setscheduler(0, SCHED_BATCH, &parameters);
     if (::setpriority(PRIO_PROCESS, 0, 10) != 0) errno = 0;
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, 32);
+    // Also bounds the descriptors that all of this user's processes have on their way, whoever sent them.
+    limit(RLIMIT_NOFILE, 512);
     const rlim_t used = address_space();
     // AddressSanitizer's shadow has no bound.
     if (!kSanitized && used > 0) limit(RLIMIT_AS, used + memory);

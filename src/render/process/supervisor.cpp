@@ -134,9 +134,13 @@ void Supervisor::read_worker(std::uint32_t slot)
         } else if (std::holds_alternative<image::StatsRequest>(received.message))
             send_stats(slot);
         else if (std::holds_alternative<image::Hello>(received.message))
-            for (const auto& left : scheduler_.cancel_slot(slot)) on_left(left);
+            on_worker_gone(slot);
     }
-    if (worker.is_open()) return;
+    if (!worker.is_open()) on_worker_gone(slot);
+}
+
+void Supervisor::on_worker_gone(std::uint32_t slot)
+{
     for (const auto& left : scheduler_.cancel_slot(slot)) on_left(left);
     since_us_.erase(since_us_.lower_bound({slot, 0}), since_us_.lower_bound({slot + 1, 0}));
 }
@@ -156,9 +160,9 @@ void Supervisor::on_submit(std::uint32_t slot, const image::Submit& submit, imag
     const Sniffed sniffed = sniff_file(source.get());
     if (sniffed.format == image::Format::none)
         return refuse(waiter, sniffed.known ? Reason::unsupported : Reason::not_an_image);
-    if (pool_.is_broken()) return refuse(waiter, Reason::unavailable);
-
     const std::uint64_t now = now_us();
+    if (pool_.is_broken(now / 1000)) return refuse(waiter, Reason::unavailable);
+
     const std::uint64_t cost = estimate_cost_us(submit.job, sniffed.format, *size);
     const auto admitted = scheduler_.submit(waiter, submit, *size, cost, now / 1000);
     for (const Waiter& displaced : admitted.displaced) refuse(displaced, Reason::queue_full);

@@ -30,6 +30,7 @@ private:
     int wait_time() const;
     void read_worker(std::uint32_t slot);
     void on_submit(std::uint32_t slot, const image::Submit& submit, image::Descriptor source);
+    void on_worker_gone(std::uint32_t slot);
     void on_left(const Scheduler::Left& left);
     void on_signal();
     void start_work();

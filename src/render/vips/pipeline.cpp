@@ -234,13 +234,13 @@ bool start_vips(const char* program)
 {
     // Pictures that do not stream lie in memory, where they count against the process's bound.
     setenv("VIPS_DISC_THRESHOLD", "1000g", 1);
+    // Decoders warn about strangers' files; that is no matter for the log.
+    g_log_set_handler(
+        "VIPS", static_cast<GLogLevelFlags>(G_LOG_LEVEL_MASK), [](auto, auto, auto, auto) {}, nullptr);
     if (vips_init(program) != 0) {
         std::fprintf(stderr, "edge: libvips does not start: %s", vips_error_buffer());
         return false;
     }
-    // Decoders warn about strangers' files; that is no matter for the log.
-    g_log_set_handler(
-        "VIPS", static_cast<GLogLevelFlags>(G_LOG_LEVEL_MASK), [](auto, auto, auto, auto) {}, nullptr);
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     vips_cache_set_max_mem(0);
