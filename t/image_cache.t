@@ -184,6 +184,15 @@ my $late = is_cached('made late', '/p/dogs.jpg?cc=max-age=90&preset=sm', 'MISS')
 cmp_ok($late->{headers}{age}, '>=', 1, 'it is as old as its source');
 cmp_ok(is_cached('and later', '/p/dogs.jpg?cc=max-age=90&preset=sm', 'HIT')->{headers}{age}, '>=', 1, 'so it stays');
 
+# --- originals ---
+put('large.jpg', slurp("$photos/stream.jpg") . "\0" x 3_000_000);
+my $original = slurp("$files/large.jpg");
+my $large = '/p/large.jpg?cc=max-age=50,no-transform&preset=sm';
+ok(is_cached('a large original as it is', $large, 'MISS')->{content} eq $original, 'all of it');
+ok(is_cached('a large original, stored', $large, 'HIT')->{content} eq $original, 'all of it');
+my $slice = get($large =~ s/=50/=51/r, Range => 'bytes=2000000-2000009');
+is("$slice->{status} $slice->{content}", '206 ' . substr($original, 2_000_000, 10), 'a part of it');
+
 # --- files ---
 is_cached('of a file: made', '/file/dogs.jpg?preset=sm', 'MISS');
 my $file = is_cached('of a file: stored', '/file/dogs.jpg?preset=sm', 'HIT');

@@ -25,6 +25,9 @@ namespace {
 
 constexpr std::uint64_t kQueueWait = 10'000;  // milliseconds a client's picture may wait for its turn
 constexpr std::uint64_t kQueueWaitAhead = 60'000;
+constexpr std::size_t kEachTurn = 128 * 1024;  // bytes of a body handed on in one turn of the event loop
+constexpr ngx_msec_t kLongestSend =
+    60'000;                          // for a body in such turns; the client's pace is nginx's business
 constexpr ngx_msec_t kGrace = 2000;  // for the supervisor to say that a time is up
 /// Part of each ETag: another one makes what clients and caches have old.
 constexpr std::string_view kGeneration = "1";
@@ -126,9 +129,17 @@ Request::Request(ngx_http_request_t& r, const Settings& settings, ngx::Derived& 
         Request* self =
             reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner;
         self->woken([self] {
+            if (self->step_ == Step::answered) return ngx_http_finalize_request(&self->r_, NGX_ERROR);
             cancel(std::exchange(self->job_id_, 0));
             self->on_refused(Reason::expired);
         });
+    };
+    hooks_.more.data = r.connection;
+    hooks_.more.log = r.connection->log;
+    hooks_.more.handler = [](ngx_event_t* event) noexcept {
+        Request* self =
+            reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, more))->owner;
+        self->woken([self] { self->send_more(); });
     };
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&r, 0);
     if (cleanup == nullptr) throw std::bad_alloc{};
@@ -148,6 +159,9 @@ void Request::abandon() noexcept
     cancel(std::exchange(job_id_, 0));
     source_.reset();
     if (hooks_.timer.timer_set) ngx_del_timer(&hooks_.timer);
+    if (hooks_.more.posted) {
+        ngx_delete_posted_event(&hooks_.more);
+    }
 }
 
 void Request::take_over() noexcept
@@ -410,15 +424,30 @@ void Request::send(Descriptor body)
     if (!mapped) return ngx_http_finalize_request(&r_, NGX_ERROR);
     const auto& bytes = ngx::make<SealedBytes>(r_.pool, std::move(*mapped)).bytes();
     if (bytes.empty()) return ngx_http_finalize_request(&r_, ngx_http_send_special(&r_, NGX_HTTP_LAST));
+    unsent_ = bytes;
+    send_more();  // *this may be gone now
+}
+
+/// Originals can be large, and a zone may take a copy: never much of it in one turn of the event loop.
+void Request::send_more()
+{
+    const auto piece = unsent_.first(std::min(unsent_.size(), kEachTurn));
+    unsent_ = unsent_.subspan(piece.size());
     auto& buf = ngx::zeroed<ngx_buf_t>(r_.pool);
-    auto* start = reinterpret_cast<u_char*>(const_cast<std::byte*>(bytes.data()));
+    auto* start = reinterpret_cast<u_char*>(const_cast<std::byte*>(piece.data()));
     buf.start = buf.pos = start;
-    buf.end = buf.last = start + bytes.size();
+    buf.end = buf.last = start + piece.size();
     buf.memory = 1;
-    buf.last_buf = buf.last_in_chain = 1;
+    buf.last_buf = buf.last_in_chain = unsent_.empty() ? 1 : 0;
     ngx_chain_t out{&buf, nullptr};
-    rc = ngx_http_output_filter(&r_, &out);
-    ngx_http_finalize_request(&r_, rc);  // *this may be gone now
+    const ngx_int_t rc = ngx_http_output_filter(&r_, &out);
+    if (rc == NGX_ERROR || rc > NGX_OK || unsent_.empty()) {
+        if (hooks_.timer.timer_set) ngx_del_timer(&hooks_.timer);
+        return ngx_http_finalize_request(&r_, rc);  // *this may be gone now
+    }
+    // A worker that ends waits for timers, not for events that are posted.
+    if (!hooks_.timer.timer_set) ngx_add_timer(&hooks_.timer, kLongestSend);
+    ngx_post_event(&hooks_.more, &ngx_posted_next_events);
 }
 
 /// The other sizes a page is likely to ask for next.

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "image/glue/image_conf.hpp"
@@ -50,6 +53,7 @@ public:
 private:
     struct Hooks {
         ngx_event_t timer;
+        ngx_event_t more;
         Request* owner;
     };
     template <class Body>
@@ -67,6 +71,7 @@ private:
     void put_lines(std::string_view etag, bool kept);
     void stand_in(ngx_uint_t status, std::string_view type, std::string_view etag, off_t length);
     void send(Descriptor body);
+    void send_more();
 
     ngx_http_request_t& r_;
     const Settings& settings_;
@@ -79,6 +84,7 @@ private:
     std::array<std::uint8_t, 16> key_{};
     std::int64_t microseconds_ = -1;
     ngx_str_t etag_{};
+    std::span<const std::byte> unsent_;  ///< of the answer's body
 };
 
 // image_lookup.cpp

@@ -209,6 +209,7 @@ void Source::finish(End end) noexcept
 
 ngx_int_t Source::take_header(ngx_http_request_t& r)
 {
+    if (!wanted_ && !answer_.provenance) return NGX_ERROR;  // its client went before the answer came
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&r, 0);
     if (cleanup == nullptr) return NGX_ERROR;
     cleanup->data = this;
@@ -336,7 +337,7 @@ ngx_int_t Source::take_some()
 
 ngx_int_t Source::take_body(ngx_http_request_t& r, ngx_chain_t* in)
 {
-    if (ended_ || request_ == nullptr) {
+    if (ended_ || request_ == nullptr || (!wanted_ && held_ == nullptr)) {
         for (; in != nullptr; in = in->next) {
             in->buf->pos = in->buf->last;
             in->buf->file_pos = in->buf->file_last;
