@@ -410,6 +410,7 @@ void Connection::on_reply(const Reply& reply) noexcept
     const unsigned number = node_.number();
     observer.in_flight(number, -1);
     observer.answered(number, now_us_ - done.sent_us);
+    if (reply.is_string()) node_.note_size(reply.text.size());
     const Failure failure = reply.is_error() ? Failure::error_reply : Failure::none;
     if (failure != Failure::none) observer.failed(number, failure);
     if (use_ == Use::shared) {

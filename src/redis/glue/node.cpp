@@ -40,15 +40,16 @@ Node::~Node()
     close();
 }
 
-/// Small commands go together over the first connection, many in one write; a large one, and what is too much
-/// for one, over the others.
+/// Small commands go together over the first connection, many in one write; a large one, what is too much for
+/// one, and what large answers are expected to, over the others too.
 Connection& Node::pick(const Command& command)
 {
     if (connections_.size() == 1) return *connections_.front();
     if (command.size() >= kLarge) return *connections_.back();
     Connection* best = connections_.front().get();
+    const std::size_t most = usual_size_ < kLarge ? kMostInFlight : 1;
     for (const auto& connection : connections_) {
-        if (connection->in_flight() < kMostInFlight && connection->unsent() < kLarge) return *connection;
+        if (connection->in_flight() < most && connection->unsent() < kLarge) return *connection;
         if (connection->in_flight() < best->in_flight()) best = connection.get();
     }
     return *best;

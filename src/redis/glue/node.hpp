@@ -53,6 +53,8 @@ public:
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
     void succeeded() noexcept;
+    /// A string came: where they are large, commands are spread over the connections.
+    void note_size(std::size_t bytes) noexcept { usual_size_ = (usual_size_ * 15 + bytes) / 16; }
 
 private:
     struct Hooks {
@@ -79,6 +81,7 @@ private:
     std::vector<std::unique_ptr<Connection>> connections_;
     Call probe_;
     bool closed_ = false;
+    std::size_t usual_size_ = 0;  ///< of the strings that come, a moving average
     Hooks hooks_{};
 };
 
