@@ -7,8 +7,11 @@
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
+#include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/buffering.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 #include "nginx/wakeup.hpp"
@@ -138,6 +141,7 @@ public:
         if (!stored || !selects(q_, *stored)) return false;
         // The leader may have asked before a purge or a write that this request came after.
         if (q_.conf->zone->purges.judge(stored->purgeable()).life != Life::alive) return false;
+        if (is_out_of_touch(q_, *stored)) return false;
         const ReuseVerdict verdict =
             may_reuse(q_.facts.control, stored->head().lifetime, ngx_time(), q_.conf->settings->policy);
         if (verdict.reuse != Reuse::fresh) return false;
@@ -312,7 +316,7 @@ ngx_int_t follow(Request& q)
     q.collapsed = true;
     prepare_stored(q, *stored, q.follower->length());
     add_cache_status(q, false, std::nullopt, time_to_live(stored->head().lifetime, ngx_time()));
-    observer.answered(q.status, Forward::none);
+    if (!q.silent) observer.answered(q.status, Forward::none);
     observer.counted(Count::collapsed, 1);
     const ngx_int_t rc = ngx_http_send_header(&r);
     if (rc == NGX_ERROR || rc > NGX_OK || r.header_only) {
@@ -326,21 +330,21 @@ ngx_int_t follow(Request& q)
 
 }
 
-void start_collapse(void* memory, ngx_cycle_t* cycle)
+void start_collapse(void* memory, unsigned slot)
 {
     ngx_queue_init(&waiting);
     if (memory == nullptr) return;
-    self = {ngx::claim_wakeup(cycle, on_wake), static_cast<std::int32_t>(ngx_pid)};
+    self = {slot, static_cast<std::int32_t>(ngx_pid)};
+    ngx::listen_for_wakeups(on_wake);
     table = FlightTable{memory, process_exists};
     // A new worker may stand in for one that was killed as a leader.
-    for (unsigned slot = 0; slot < ngx::kMostWakeups; ++slot) {
-        if (slot != self.slot) ngx::wake(slot);
+    for (unsigned other = 0; other < ngx::kMostWakeups; ++other) {
+        if (other != slot) ngx::wake(other);
     }
 }
 
 void stop_collapse() noexcept
 {
-    ngx::release_wakeup();
     table = {};
 }
 
@@ -403,7 +407,7 @@ void announce_fill(Request& q, const Lifetime& lifetime)
     if (!shared) return refuse_followers(q, lifetime.freshness != 0 && (lifetime.flags & kNoCache) == 0);
     // Of unknown length it may turn out too large for the zone, and leave its followers in the middle; and
     // through nginx's buffers it comes as the leader's client reads: they wait for the whole of it.
-    if (q.expected_length < 0 || needs_buffers(q.r)) return;
+    if (q.expected_length < 0 || ngx::needs_buffers(q.r)) return;
     q.published = true;
     wake_all(
         table.publish(q.flight, {.entry = q.fill.entry(), .key = q.selected, .length = q.expected_length}));
@@ -421,6 +425,7 @@ void end_flight(Request& q) noexcept
 
 void refuse_followers(Request& q, bool briefly) noexcept
 {
+    if (q.across != nullptr) q.across->refused();
     if (!q.flight) return;
     wake_all(table.refuse(std::exchange(q.flight, {}), now_ms(), briefly ? kBriefly : kRefusedFor));
 }
