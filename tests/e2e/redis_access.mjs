@@ -51,7 +51,8 @@ async function withNginx(name, redis, options, body) {
 
 await test('an ACL user that may do no more than it has to, in a database of its own', async () => {
     const redis = await startRedis('acl', { port: port(0), login: { username: 'default', password: 'root' }, conf: { requirepass: 'root' } });
-    await redis.command('ACL', 'SETUSER', 'edge', 'on', '>pa:ss@word/', 'resetkeys', '~shop:*', '-@all', '+get', '+set', '+unlink', '+ping', '+select');
+    await redis.command('ACL', 'SETUSER', 'edge', 'on', '>pa:ss@word/', 'resetkeys', '~shop:*', '-@all',
+        ...'+get +set +del +unlink +ping +select +eval +info +time +exists +xinfo +xadd +xread +xrange +xtrim +hget +hset +hdel +hgetall'.split(' '));
     await withNginx('acl-edge', `redis://edge:pa%3Ass%40word%2F@127.0.0.1:${port(0)}/3 prefix=shop:`, {}, async (nginx) => {
         equal(await shared(), 'HIT redis');
         const keyspace = await redis.command('INFO', 'keyspace');

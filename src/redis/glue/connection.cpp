@@ -70,10 +70,12 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
     hooks_.flush.handler = [](ngx_event_t* event) noexcept {
         reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, flush))->owner->flush();
     };
+    if (use_ == Use::dedicated) node_.enlist(*this);
 }
 
 Connection::~Connection()
 {
+    if (use_ == Use::dedicated) node_.delist(*this);
     disconnect();
     if (!pending_.empty()) observer.in_flight(node_.number(), -static_cast<int>(pending_.size()));
 }

@@ -1,5 +1,6 @@
 #include "redis/glue/node.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "nginx/barrier.hpp"
@@ -93,8 +94,16 @@ void Node::close_connections(Failure why) noexcept
 
 void Node::moved() noexcept
 {
+    const auto left_behind = [this](const auto& connection) {
+        return !connection->is_closed() && !addresses_.has(connection->peer());
+    };
     for (const auto& connection : connections_) {
-        if (!connection->is_closed() && !addresses_.has(connection->peer())) connection->close(Failure::lost);
+        if (left_behind(connection)) connection->close(Failure::lost);
+    }
+    // Their owners may begin anew, elsewhere, when they are told.
+    for (auto one = dedicated_.begin();
+         (one = std::find_if(dedicated_.begin(), dedicated_.end(), left_behind)) != dedicated_.end();) {
+        (*one)->close(Failure::lost);
     }
     open();
 }
