@@ -236,7 +236,7 @@ my @refused = (
     ['location', 'edge_cache_collapse on wait=1s wait=2s;', qr/edge_cache_collapse: "wait=2s", expected on with wait=TIME once/],
     ['location', 'edge_cache_collapse on wait=0;', qr/edge_cache_collapse: invalid time in "wait=0", expected as in wait=1s/],
     ['location', 'edge_cache_collapse on wait=soon;', qr/edge_cache_collapse: invalid time in "wait=soon", expected as in wait=1s/],
-    ['location', 'edge_cache_collapse on across=redis;', qr/edge_cache_collapse: "across=redis", expected on with wait=TIME once and across=zone/],
+    ['location', 'edge_cache_collapse on across=hosts;', qr/edge_cache_collapse: "across=hosts", expected on with wait=TIME once and across=zone or across=redis, or off alone/],
     ['location', 'edge_cache_collapse on; edge_cache_collapse off;', $twice],
     ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
     ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],

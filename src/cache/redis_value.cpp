@@ -1,12 +1,13 @@
 #include "cache/redis_value.hpp"
 
 #define XXH_INLINE_ALL
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <type_traits>
 
 namespace edge::cache {
@@ -89,13 +90,26 @@ bool fits_together(const ValueHead& head, std::size_t after_meta) noexcept
     return after_meta == 0 && head.body_size / head.part_size < kMostParts;
 }
 
+/// OpenSSL's one-shot functions look the algorithm up each time, which costs more than the hash itself.
+std::array<unsigned char, 32> sha256(std::string_view text)
+{
+    static EVP_MD_CTX* const context = EVP_MD_CTX_new();
+    static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    std::array<unsigned char, 32> sum{};
+    if (context == nullptr || algorithm == nullptr || EVP_DigestInit_ex(context, algorithm, nullptr) != 1 ||
+        EVP_DigestUpdate(context, text.data(), text.size()) != 1 ||
+        EVP_DigestFinal_ex(context, sum.data(), nullptr) != 1) {
+        throw std::bad_alloc{};
+    }
+    return sum;
+}
+
 /// 128 bits of SHA-256, in 22 characters.
 std::string digest(std::string_view text)
 {
     static constexpr std::string_view kDigits =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> sum{};
-    SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), sum.data());
+    const auto sum = sha256(text);
     std::string out;
     out.reserve(22);
     unsigned bits = 0;

@@ -70,10 +70,12 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
     hooks_.flush.handler = [](ngx_event_t* event) noexcept {
         reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, flush))->owner->flush();
     };
+    if (use_ == Use::dedicated) node_.enlist(*this);
 }
 
 Connection::~Connection()
 {
+    if (use_ == Use::dedicated) node_.delist(*this);
     disconnect();
     if (!pending_.empty()) observer.in_flight(node_.number(), -static_cast<int>(pending_.size()));
 }
@@ -410,6 +412,7 @@ void Connection::on_reply(const Reply& reply) noexcept
     const unsigned number = node_.number();
     observer.in_flight(number, -1);
     observer.answered(number, now_us_ - done.sent_us);
+    if (reply.is_string()) node_.note_size(reply.text.size());
     const Failure failure = reply.is_error() ? Failure::error_reply : Failure::none;
     if (failure != Failure::none) observer.failed(number, failure);
     if (use_ == Use::shared) {

@@ -1,5 +1,6 @@
 #include "redis/glue/node.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "nginx/barrier.hpp"
@@ -40,15 +41,16 @@ Node::~Node()
     close();
 }
 
-/// Small commands go together over the first connection, many in one write; a large one, and what is too much
-/// for one, over the others.
+/// Small commands go together over the first connection, many in one write; a large one, what is too much for
+/// one, and what large answers are expected to, over the others too.
 Connection& Node::pick(const Command& command)
 {
     if (connections_.size() == 1) return *connections_.front();
     if (command.size() >= kLarge) return *connections_.back();
     Connection* best = connections_.front().get();
+    const std::size_t most = usual_size_ < kLarge ? kMostInFlight : 1;
     for (const auto& connection : connections_) {
-        if (connection->in_flight() < kMostInFlight && connection->unsent() < kLarge) return *connection;
+        if (connection->in_flight() < most && connection->unsent() < kLarge) return *connection;
         if (connection->in_flight() < best->in_flight()) best = connection.get();
     }
     return *best;
@@ -92,8 +94,16 @@ void Node::close_connections(Failure why) noexcept
 
 void Node::moved() noexcept
 {
+    const auto left_behind = [this](const auto& connection) {
+        return !connection->is_closed() && !addresses_.has(connection->peer());
+    };
     for (const auto& connection : connections_) {
-        if (!connection->is_closed() && !addresses_.has(connection->peer())) connection->close(Failure::lost);
+        if (left_behind(connection)) connection->close(Failure::lost);
+    }
+    // Their owners may begin anew, elsewhere, when they are told.
+    for (auto one = dedicated_.begin();
+         (one = std::find_if(dedicated_.begin(), dedicated_.end(), left_behind)) != dedicated_.end();) {
+        (*one)->close(Failure::lost);
     }
     open();
 }

@@ -53,6 +53,11 @@ public:
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
     void succeeded() noexcept;
+    /// A dedicated one, which follows the name too, comes and goes. Throws std::bad_alloc.
+    void enlist(Connection& dedicated) { dedicated_.push_back(&dedicated); }
+    void delist(Connection& dedicated) noexcept { std::erase(dedicated_, &dedicated); }
+    /// A string came: where they are large, commands are spread over the connections.
+    void note_size(std::size_t bytes) noexcept { usual_size_ = (usual_size_ * 15 + bytes) / 16; }
 
 private:
     struct Hooks {
@@ -77,8 +82,10 @@ private:
     Addresses addresses_;
     Breaker breaker_;
     std::vector<std::unique_ptr<Connection>> connections_;
+    std::vector<Connection*> dedicated_;
     Call probe_;
     bool closed_ = false;
+    std::size_t usual_size_ = 0;  ///< of the strings that come, a moving average
     Hooks hooks_{};
 };
 
