@@ -236,7 +236,8 @@ my @refused = (
     ['location', 'edge_cache_collapse on wait=1s wait=2s;', qr/edge_cache_collapse: "wait=2s", expected on with wait=TIME once/],
     ['location', 'edge_cache_collapse on wait=0;', qr/edge_cache_collapse: invalid time in "wait=0", expected as in wait=1s/],
     ['location', 'edge_cache_collapse on wait=soon;', qr/edge_cache_collapse: invalid time in "wait=soon", expected as in wait=1s/],
-    ['location', 'edge_cache_collapse on across=hosts;', qr/edge_cache_collapse: "across=hosts", expected on with wait=TIME once and across=zone or across=redis, or off alone/],
+    ['location', 'edge_cache_collapse on across=all;', qr/edge_cache_collapse: "across=all", expected on with wait=TIME once and across=zone or across=redis/],
+    ['location', 'edge_cache_collapse off across=redis;', qr/edge_cache_collapse: "across=redis", expected on with wait=TIME once/],
     ['location', 'edge_cache_collapse on; edge_cache_collapse off;', $twice],
     ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
     ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
@@ -254,6 +255,9 @@ my @refused = (
     ['http', 'edge_redis shared redis://127.0.0.1 timeout=0;', qr/edge_redis: "timeout=0", expected a time from 1ms to 60s, as in timeout=200ms/],
     ['http', 'edge_redis shared redis://127.0.0.1 connect_timeout=2m;', qr/edge_redis: "connect_timeout=2m", expected a time from 1ms to 60s/],
     ['http', 'edge_redis shared redis://127.0.0.1 "prefix={a}";', qr/edge_redis: "prefix=\{a\}", expected up to 64 bytes without braces, as in prefix=shop:/],
+    ['http', 'edge_redis shared redis://127.0.0.1 cut_off=never;', qr/edge_redis: "cut_off=never", expected a time from 1ms to 60s, as in cut_off=200ms/],
+    ['http', 'edge_redis shared redis://127.0.0.1 cut_off=100ms;', qr/edge_redis: "cut_off=100ms", expected at least 500ms/],
+    ['http', 'edge_redis shared redis://127.0.0.1 keep_purges=10s;', qr/edge_redis: "keep_purges=10s", expected a time of at least 60s, as in keep_purges=1d/],
     ['http', 'edge_redis shared redis://127.0.0.1 replicas=yes;', qr/edge_redis: "replicas=yes", expected replicas=on or replicas=off/],
     ['http', 'edge_redis shared redis://127.0.0.1 tls_verify=off;', qr/edge_redis: tls_ parameters are for URLs that begin with rediss:\/\//],
     ['http', 'edge_redis shared rediss://127.0.0.1 tls_key=k;', qr/edge_redis: tls_certificate= and tls_key= go together/],
@@ -326,6 +330,22 @@ for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache edge_cache_
         'edge_purge without any zone is refused') or diag($output);
 }
 
+{
+    $nginx->write($nginx->conf(http_of('location', 'edge_cache_collapse on across=redis;')));
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_cache_collapse in location "\/": across=redis needs a Redis, expected as in edge_cache main redis=shared/,
+        'across=redis without a Redis is refused') or diag($output);
+}
+{
+    my $text = $nginx->conf("    edge_redis a redis://127.0.0.1;\n    edge_redis b redis://127.0.0.1:1;\n    edge_zone main size=8m;\n"
+        . "    server {\n        listen 127.0.0.1:1;\n        location /a { edge_cache main redis=a; }\n        location /b { edge_cache main redis=b; } # here\n    }");
+    my $file = $nginx->write($text);
+    my $number = 1 + ((split /# here/, $text)[0] =~ tr/\n//);
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_cache: zone "main" is used with two Redis, "a" and "b"; [^\n]*expected another edge_zone for the other; in \Q$file\E:$number$/m,
+        'a zone with two Redis is refused') or diag($output);
+}
+
 # An included file is named, and not the one that includes it.
 {
     open my $out, '>', $nginx->dir . '/site.conf' or die;
@@ -375,7 +395,8 @@ my @accepted = (
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
     ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop: replicas=on;'],
-    ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix=;'],
+    ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix= cut_off=500ms keep_purges=1h;'],
+    ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a; edge_cache_collapse on wait=2s across=redis;'],
     ['http', 'edge_redis a rediss://127.0.0.1 tls_verify=off tls_name=redis.test;'],
     ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a redis_max=8m redis_part=4k redis_min_uses=2;'],
     ['location', 'edge_cache_tag "a b" $host; edge_cache_tag c;'],

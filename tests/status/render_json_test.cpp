@@ -28,6 +28,10 @@ std::string number(const JsonValues& values, const std::string& path)
     return found->second.string ? "a string" : found->second.text;
 }
 
+constexpr const char* kLogKeys[] = {"in_touch",  "epoch",    "position", "lag",      "floor",
+                                    "hosts",     "queued",   "applied",  "epochs",   "gaps",
+                                    "overflows", "failures", "awaited",  "given_up", "refused"};
+
 /// Every name the documented page has beside the counters and zones.
 const char* const kOtherNames[] = {
     "edge.version",
@@ -66,6 +70,18 @@ const char* const kOtherNames[] = {
     "latency.websocket_hold.p95_us",
     "latency.websocket_hold.p99_us",
     "latency.websocket_hold.max_us",
+    "latency.image_render.count",
+    "latency.image_render.sum_us",
+    "latency.image_render.p50_us",
+    "latency.image_render.p95_us",
+    "latency.image_render.p99_us",
+    "latency.image_render.max_us",
+    "latency.image_queue.count",
+    "latency.image_queue.sum_us",
+    "latency.image_queue.p50_us",
+    "latency.image_queue.p95_us",
+    "latency.image_queue.p99_us",
+    "latency.image_queue.max_us",
 };
 
 }
@@ -98,6 +114,8 @@ BOOST_AUTO_TEST_CASE(the_page_is_one_valid_object_with_the_documented_names_and_
             expected.insert(std::string{node} + key);
         }
     }
+    for (const char* key : kLogKeys) expected.insert(std::string{"redis.purge_logs[0]."} + key);
+    expected.insert("redis.purge_logs[0].redis");
     std::set<std::string> found;
     for (const auto& [path, value] : values) found.insert(path);
     BOOST_TEST(found == expected, boost::test_tools::per_element());
@@ -209,11 +227,22 @@ BOOST_AUTO_TEST_CASE(zones_are_listed_with_their_figures_and_escaped_names)
     BOOST_TEST(number(values, "zones[1].capacity_bytes") == "18446744073709551615");
 }
 
+BOOST_AUTO_TEST_CASE(logs_of_purges_are_listed_with_their_figures)
+{
+    const JsonValues values = JsonReader::read(json(sample_snapshot()));
+    BOOST_TEST((values.at("redis.purge_logs[0].redis") == JsonValue{true, "sha\"red"}));
+    int value = 5001;
+    for (const char* key : kLogKeys) {
+        BOOST_TEST(number(values, std::string{"redis.purge_logs[0]."} + key) == std::to_string(value), key);
+        ++value;
+    }
+}
+
 BOOST_AUTO_TEST_CASE(without_zones_the_list_is_empty)
 {
     const std::string text = json(Snapshot{});
     BOOST_CHECK_NO_THROW(JsonReader::read(text));
-    BOOST_TEST(text.ends_with(",\"zones\":[],\"redis\":{\"nodes\":[]}}\n"));
+    BOOST_TEST(text.ends_with(",\"zones\":[],\"redis\":{\"nodes\":[],\"purge_logs\":[]}}\n"));
 }
 
 BOOST_AUTO_TEST_CASE(the_page_is_appended)

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "status/log_figures.hpp"
 #include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/sample_snapshot.hpp"
@@ -80,9 +81,11 @@ BOOST_AUTO_TEST_SUITE(status_render_prometheus)
 BOOST_AUTO_TEST_CASE(each_family_is_declared_once_before_its_samples_and_no_series_comes_twice)
 {
     const Page page = read(text(sample_snapshot()));
-    BOOST_TEST(page.types.size() == kFamilies.size() + kTimers.size() + 5 + kZoneFigures.size() + 6);
+    BOOST_TEST(page.types.size() ==
+               kFamilies.size() + kTimers.size() + 5 + kZoneFigures.size() + 6 + kLogFigures.size());
     BOOST_TEST(page.samples.size() == kCounters.size() + kTimers.size() * 21 + 5 + 2 * kZoneFigures.size() +
-                                          2 * (kNodeGaugeFigures.size() + 1 + kNodeErrors.size() + 21));
+                                          2 * (kNodeGaugeFigures.size() + 1 + kNodeErrors.size() + 21) +
+                                          kLogFigures.size());
 }
 
 BOOST_AUTO_TEST_CASE(a_name_ends_in_total_exactly_when_it_is_a_counter)
@@ -181,6 +184,19 @@ BOOST_AUTO_TEST_CASE(nodes_have_their_name_as_label)
         BOOST_TEST(page.find(line) != page.npos, line);
     }
     BOOST_TEST(text(Snapshot{}).find("edge_redis_connections") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(logs_of_purges_have_their_redis_as_label)
+{
+    const std::string page = text(sample_snapshot());
+    for (const char* line :
+         {"\nedge_purge_log_in_touch{redis=\"sha\\\"red\"} 5001\n", "\n# TYPE edge_purge_log_lag gauge\n",
+          "\nedge_purge_log_lag{redis=\"sha\\\"red\"} 5004\n",
+          "\n# TYPE edge_purge_log_given_up_total counter\n",
+          "\nedge_purge_log_given_up_total{redis=\"sha\\\"red\"} 5014\n"}) {
+        BOOST_TEST(page.find(line) != page.npos, line);
+    }
+    BOOST_TEST(text(Snapshot{}).find("edge_purge_log") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(without_zones_no_zone_family_is_declared)

@@ -50,6 +50,22 @@ inline Snapshot sample_snapshot()
     page.nodes.push_back(node);
     node.name = "uni\"x:";
     page.nodes.push_back(node);
+    page.logs.push_back({.redis = "sha\"red",
+                         .in_touch = 5001,
+                         .epoch = 5002,
+                         .position = 5003,
+                         .lag = 5004,
+                         .floor = 5005,
+                         .hosts = 5006,
+                         .queued = 5007,
+                         .applied = 5008,
+                         .epochs = 5009,
+                         .gaps = 5010,
+                         .overflows = 5011,
+                         .failures = 5012,
+                         .awaited = 5013,
+                         .given_up = 5014,
+                         .refused = 5015});
     return page;
 }
 

@@ -168,7 +168,10 @@ NotStored start_fill(Request& q)
     auto tags = collect_tags(q, origin);
     if (!tags) return NotStored::tags;
     if (inherits) {
+        const std::uint64_t known = q.purge_sequence;
         const auto lifetime = inherit(q, q.purge_sequence, *tags);
+        // How far other hosts' purges were known when the source was asked for, nobody can say any more.
+        if (q.purge_sequence != known) q.value_position = {};
         if (!lifetime) return verdict.store() ? NotStored::other : verdict.reason;
         verdict = {NotStored::stored, *lifetime};
     }
@@ -263,6 +266,7 @@ bool renew_stored(Request& q, bool not_modified)
     if (q.derived != nullptr && !q.derived->by_own_lines && tags) {
         const auto lifetime = inherit(q, sequence, *tags);
         verdict = lifetime ? StoreVerdict{NotStored::stored, *lifetime} : StoreVerdict{};
+        if (sequence != q.purge_sequence) q.value_position = {};
     }
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
