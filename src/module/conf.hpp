@@ -3,6 +3,7 @@
 #include "cache/glue/conf.hpp"
 #include "cache/glue/identity.hpp"
 #include "nginx/ngx.hpp"
+#include "redis/glue/redis_conf.hpp"
 #include "status/glue/status_handler.hpp"
 #include "websocket/glue/websocket_conf.hpp"
 
@@ -12,6 +13,7 @@ namespace edge::module {
 struct MainConf {
     cache::Zones zones;
     cache::KeyFiles key_files;          ///< of edge_cache_private
+    redis::AllSettings redises;         ///< every edge_redis
     ngx_shm_zone_t* flights = nullptr;  ///< who asks the origin for what; nullptr without any edge_zone
     ngx_shm_zone_t* counters =
         nullptr;              ///< the status room's; nullptr without any edge_zone or edge_websocket

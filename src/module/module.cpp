@@ -7,6 +7,7 @@
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
+#include "redis/glue/client.hpp"
 #include "websocket/glue/handshake.hpp"
 
 namespace edge::cache {
@@ -144,6 +145,7 @@ ngx_int_t preconfigure(ngx_conf_t* cf) noexcept
 ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
 {
     return ngx::guarded<ngx_int_t>(cf->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (!redis::finish_redis(cf, main_conf(cf).redises)) return NGX_ERROR;
         const bool caches = !main_conf(cf).zones.empty();
         const bool websockets = main_conf(cf).websockets;
         if (!caches && !websockets) return NGX_OK;  // nothing of ours in any request's way
@@ -171,6 +173,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         for (cache::ZoneBinding* zone : conf->zones) cache::attach_zone(*zone, cycle->log);
         start_counting(cycle);
         cache::watch_key_files(conf->key_files, cycle);
+        redis::start_clients(conf->redises);
         if (conf->flights != nullptr) {
             cache::start_collapse(ngx::table_memory(conf->flights), cycle);
             start_reclaim(cycle);
@@ -185,6 +188,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
         cache::finish_invalidations();
+        redis::stop_clients();
         cache::stop_collapse();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();

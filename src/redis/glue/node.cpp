@@ -1,0 +1,149 @@
+#include "redis/glue/node.hpp"
+
+#include <cstddef>
+
+#include "nginx/barrier.hpp"
+
+namespace edge::redis {
+
+namespace {
+
+constexpr std::size_t kMostInFlight = 256;  ///< on a connection before another one is tried
+constexpr std::size_t kLarge = 32 * 1024;   ///< bytes of a command that others shall not wait behind
+
+}
+
+Node::Node(const Endpoint& endpoint, const Settings& settings, bool readonly)
+    : endpoint_{endpoint},
+      settings_{settings},
+      readonly_{readonly},
+      name_{endpoint.url.address()},
+      number_{observer.node(name_)},
+      addresses_{endpoint, settings},
+      probe_{[](void* self, const Answer& answer) noexcept { static_cast<Node*>(self)->probed(answer); },
+             this}
+{
+    hooks_.owner = this;
+    hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
+    hooks_.timer.data = &hooks_.no_connection;
+    hooks_.timer.log = ngx_cycle->log;
+    hooks_.timer.cancelable = 1;
+    hooks_.timer.handler = [](ngx_event_t* event) noexcept {
+        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->probe();
+    };
+    for (unsigned i = 0; i < settings.pool; ++i)
+        connections_.push_back(std::make_unique<Connection>(*this, Connection::Use::shared));
+}
+
+Node::~Node()
+{
+    close();
+}
+
+/// Small commands go together over the first connection, many in one write; a large one, and what is too much
+/// for one, over the others.
+Connection& Node::pick(const Command& command)
+{
+    if (connections_.size() == 1) return *connections_.front();
+    if (command.size() >= kLarge) return *connections_.back();
+    Connection* best = connections_.front().get();
+    for (const auto& connection : connections_) {
+        if (connection->in_flight() < kMostInFlight && connection->unsent() < kLarge) return *connection;
+        if (connection->in_flight() < best->in_flight()) best = connection.get();
+    }
+    return *best;
+}
+
+bool Node::send(Call* call, const Command& command, ngx_msec_t timeout, bool asking) noexcept
+{
+    if (!available()) {
+        observer.failed(number_, Failure::refused);
+        return false;
+    }
+    if (timeout == 0) timeout = settings_.timeout;
+    Connection& connection = pick(command);
+    if (asking) {
+        const bool asked = ngx::guarded<bool>(
+            ngx_cycle->log, false, [&] { return connection.send(nullptr, Command{"ASKING"}, timeout); });
+        if (!asked) return false;
+    }
+    return connection.send(call, command, timeout);
+}
+
+void Node::open() noexcept
+{
+    if (available()) static_cast<void>(connections_.front()->open());
+}
+
+void Node::close() noexcept
+{
+    closed_ = true;
+    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    probe_.cancel();
+    close_connections(Failure::lost);
+}
+
+void Node::close_connections(Failure why) noexcept
+{
+    for (const auto& connection : connections_) connection->close(why);
+}
+
+void Node::succeeded() noexcept
+{
+    breaker_.succeeded(ngx_current_msec);
+}
+
+void Node::failed(Failure why, std::string_view how) noexcept
+{
+    if (closed_ || !breaker_.allows()) return;
+    const Breaker::State before = breaker_.state();
+    if (!breaker_.failed(ngx_current_msec)) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: %*s", name_.c_str(), how.size(),
+                      how.data());
+        return;
+    }
+    observer.breaker(number_, before, breaker_.state());
+    taken_out(why, how);
+}
+
+void Node::taken_out(Failure, std::string_view how) noexcept
+{
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "edge: redis %s: %*s; not asked any more until it answers a PING", name_.c_str(),
+                  how.size(), how.data());
+    wait_for_probe();
+    close_connections(Failure::refused);
+}
+
+void Node::wait_for_probe() noexcept
+{
+    if (closed_ || ngx_exiting) return;
+    const auto left = static_cast<ngx_msec_int_t>(breaker_.probe_at() - ngx_current_msec);
+    ngx_add_timer((&hooks_.timer), static_cast<ngx_msec_t>(left > 0 ? left : 1));
+}
+
+void Node::probe() noexcept
+{
+    const Breaker::State before = breaker_.state();
+    breaker_.probing();
+    observer.breaker(number_, before, breaker_.state());
+    const bool sent = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
+        return connections_.front()->send(&probe_, Command{"PING"}, settings_.connect_timeout);
+    });
+    static const Reply nothing;
+    if (!sent) probed({Failure::lost, nothing, *this});
+}
+
+void Node::probed(const Answer& answer) noexcept
+{
+    const Breaker::State before = breaker_.state();
+    const bool closed = breaker_.probed(answer.well(), ngx_current_msec);
+    observer.breaker(number_, before, breaker_.state());
+    if (closed) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "edge: redis %s: answers again", name_.c_str());
+        return;
+    }
+    wait_for_probe();
+}
+
+}

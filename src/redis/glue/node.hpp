@@ -1,0 +1,84 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "redis/breaker.hpp"
+#include "redis/glue/addresses.hpp"
+#include "redis/glue/call.hpp"
+#include "redis/glue/connection.hpp"
+#include "redis/glue/settings.hpp"
+
+namespace edge::redis {
+
+/// One Redis server as this worker sees it: its addresses, a few pipelined connections, a breaker, and its
+/// figures on the status page. Knows nothing of keys and of other nodes: that is a Topology's business.
+///
+/// Made in a worker (never in the master), closed before the worker ends. `settings` outlives it.
+class Node {
+public:
+    /// `readonly`: its connections begin with READONLY, as reads from a replica in a cluster want it.
+    Node(const Endpoint& endpoint, const Settings& settings, bool readonly = false);
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    /// Sends over one of the shared connections. `call` may be nullptr. `timeout` in milliseconds; 0: the
+    /// configured one. `asking`: ASKING goes before it. false: the breaker is open, no connection can be
+    /// made, or there is no memory; no handler is called then, and nothing was sent.
+    bool send(Call* call, const Command& command, ngx_msec_t timeout = 0, bool asking = false) noexcept;
+    /// Whether send() would try.
+    bool available() const noexcept { return !closed_ && breaker_.allows(); }
+    /// A connection of one's own, for commands that block. Not connected yet. Must go before the node does.
+    /// Throws std::bad_alloc.
+    std::unique_ptr<Connection> dedicated()
+    {
+        return std::make_unique<Connection>(*this, Connection::Use::dedicated);
+    }
+    /// Connects in advance.
+    void open() noexcept;
+    /// No more: who waits is told `lost`.
+    void close() noexcept;
+
+    const std::string& name() const noexcept { return name_; }  ///< host:port or unix:path
+    const Url& url() const noexcept { return endpoint_.url; }
+    const Settings& settings() const noexcept { return settings_; }
+    bool readonly() const noexcept { return readonly_; }
+    Breaker::State breaker() const noexcept { return breaker_.state(); }
+    unsigned number() const noexcept { return number_; }  ///< Observer's
+
+    // What its connections tell it.
+    const Address* next_address() noexcept { return addresses_.next(); }
+    /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
+    void failed(Failure why, std::string_view how) noexcept;
+    void succeeded() noexcept;
+
+private:
+    struct Hooks {
+        ngx_event_t timer;
+        ngx_connection_t no_connection;  // the debug log reads `fd` through a timer's data
+        Node* owner;
+    };
+    Connection& pick(const Command& command);
+    void taken_out(Failure why, std::string_view how) noexcept;
+    void wait_for_probe() noexcept;
+    void probe() noexcept;
+    void probed(const Answer& answer) noexcept;
+    void set_breaker(Breaker::State before) noexcept;
+    void close_connections(Failure why) noexcept;
+
+    const Endpoint endpoint_;
+    const Settings& settings_;
+    const bool readonly_;
+    const std::string name_;
+    const unsigned number_;
+    Addresses addresses_;
+    Breaker breaker_;
+    std::vector<std::unique_ptr<Connection>> connections_;
+    Call probe_;
+    bool closed_ = false;
+    Hooks hooks_{};
+};
+
+}

@@ -1,0 +1,59 @@
+#include <cstdint>
+#include <string>
+
+#include "fuzz/input.hpp"
+#include "redis/reply.hpp"
+
+/// Any bytes as what a server answers, in pieces of any size: read without leaving them, within the limits,
+/// and the same whole as cut.
+namespace {
+
+using namespace edge;
+
+constexpr redis::ReplyLimits kLimits{.bytes = 4096, .elements = 64};
+
+struct Seen {
+    std::string text;
+    std::size_t total = 0;
+};
+
+void note(Seen& seen, const redis::Reply& reply)
+{
+    seen.text += static_cast<char>('0' + static_cast<int>(reply.type));
+    seen.text.append(reply.text).append(std::to_string(reply.integer));
+    seen.total += reply.text.size();
+    FUZZ_CHECK(reply.elements.size() <= kLimits.elements);
+    for (const redis::Reply& element : reply.elements) note(seen, element);
+}
+
+void sink(void* self, const redis::Reply& reply) noexcept
+{
+    auto& seen = *static_cast<Seen*>(self);
+    seen.total = 0;
+    note(seen, reply);
+    FUZZ_CHECK(seen.total <= kLimits.bytes + 64);
+}
+
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    fuzz::Input input{data, size};
+    const std::size_t step = input.byte() % 64 + 1U;
+    fuzz::Copies copies;
+    std::string_view bytes = copies(input.rest());
+
+    Seen whole;
+    redis::ReplyReader at_once{sink, &whole, kLimits};
+    const bool well = at_once.feed(bytes);
+    FUZZ_CHECK(well == at_once.error().empty());
+
+    Seen cut;
+    redis::ReplyReader in_pieces{sink, &cut, kLimits};
+    for (; !bytes.empty() && in_pieces.feed(bytes.substr(0, step));
+         bytes.remove_prefix(std::min(step, bytes.size()))) {
+    }
+    // Cut, too much may be seen sooner.
+    if (well && in_pieces.error().empty()) FUZZ_CHECK(whole.text == cut.text);
+    return 0;
+}

@@ -1,0 +1,153 @@
+#include "redis/reply.hpp"
+
+#include <string>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
+
+using namespace edge::redis;
+
+BOOST_AUTO_TEST_SUITE(redis_reply)
+
+namespace {
+
+/// A reply as text: its type's sign and what it holds.
+std::string text_of(const Reply& reply)
+{
+    switch (reply.type) {
+        case Reply::Type::nil:
+            return "nil";
+        case Reply::Type::string:
+            return "$" + std::string{reply.text};
+        case Reply::Type::status:
+            return "+" + std::string{reply.text};
+        case Reply::Type::error:
+            return "-" + std::string{reply.text};
+        case Reply::Type::integer:
+            return ":" + std::to_string(reply.integer);
+        case Reply::Type::array:
+            break;
+    }
+    std::string out = "[";
+    for (const Reply& element : reply.elements) out += (out.size() > 1 ? " " : "") + text_of(element);
+    return out + "]";
+}
+
+struct Collected {
+    std::vector<std::string> replies;
+    ReplyReader* reader = nullptr;
+    std::size_t stop_after = SIZE_MAX;
+    static void sink(void* self, const Reply& reply) noexcept
+    {
+        auto& collected = *static_cast<Collected*>(self);
+        collected.replies.push_back(text_of(reply));
+        if (collected.replies.size() == collected.stop_after) collected.reader->stop();
+    }
+};
+
+const std::string kAll =
+    "+OK\r\n-ERR no\r\n:-42\r\n$5\r\nhe\r\no\r\n$0\r\n\r\n$-1\r\n*0\r\n*-1\r\n"
+    "*3\r\n$1\r\na\r\n*2\r\n:1\r\n*1\r\n$-1\r\n-MOVED 1 h:1\r\n+end\r\n";
+const std::vector<std::string> kAllReplies{
+    "+OK", "-ERR no", ":-42", "$he\r\no", "$", "nil", "[]", "nil", "[$a [:1 [nil]] -MOVED 1 h:1]", "+end"};
+
+}
+
+BOOST_AUTO_TEST_CASE(every_kind_of_reply_is_read_however_it_is_cut)
+{
+    for (std::size_t cut = 1; cut <= kAll.size(); ++cut) {
+        Collected got;
+        ReplyReader reader{Collected::sink, &got};
+        bool well = true;
+        for (std::size_t at = 0; at < kAll.size(); at += cut)
+            well = reader.feed(std::string_view{kAll}.substr(at, cut)) && well;
+        BOOST_TEST(well);
+        BOOST_TEST(got.replies == kAllReplies, boost::test_tools::per_element());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(garbage_is_refused_and_stays_refused)
+{
+    for (const char* bytes : {"HTTP/1.1 400 Bad Request\r\n\r\n", "$x\r\n", "*-7\r\n", ":\r\n", "$12a\r\n",
+                              "*1\r\n?\r\n", "\r\n"}) {
+        Collected got;
+        ReplyReader reader{Collected::sink, &got};
+        BOOST_TEST(!reader.feed(bytes), bytes);
+        BOOST_TEST(reader.error() != "");
+        BOOST_TEST(!reader.feed("+OK\r\n"));
+        BOOST_TEST(got.replies.empty());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_bulk_string_that_announces_too_much_is_refused_at_its_header)
+{
+    Collected got;
+    ReplyReader reader{Collected::sink, &got};
+    BOOST_TEST(reader.feed("+OK\r\n$52428"));
+    BOOST_TEST(!reader.feed("8000\r\n"));
+    Collected other;
+    ReplyReader huge{Collected::sink, &other};
+    BOOST_TEST(!huge.feed("$99999999999999999999999999\r\n"));
+}
+
+BOOST_AUTO_TEST_CASE(the_limits_are_inclusive)
+{
+    const ReplyLimits limits{.bytes = 100, .elements = 4};
+    const auto fed = [&](const std::string& bytes) {
+        Collected got;
+        ReplyReader reader{Collected::sink, &got, limits};
+        return reader.feed(bytes) && got.replies.size() == 1;
+    };
+    BOOST_TEST(fed("$100\r\n" + std::string(100, 'x') + "\r\n"));
+    BOOST_TEST(!fed("$101\r\n" + std::string(101, 'x') + "\r\n"));
+    BOOST_TEST(!fed("*5\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n"));
+    BOOST_TEST(!fed("*2147483648\r\n"));
+    BOOST_TEST(!fed("*1\r\n$101\r\n" + std::string(101, 'x') + "\r\n"));
+}
+
+BOOST_AUTO_TEST_CASE(what_never_ends_is_not_collected)
+{
+    const ReplyLimits limits{.bytes = 1000, .elements = 4};
+    Collected got;
+    ReplyReader reader{Collected::sink, &got, limits};
+    bool well = true;
+    std::size_t fed = 0;
+    for (; well && fed < 100'000; fed += 100)
+        well = reader.feed(std::string(fed == 0 ? "+" : "") + std::string(100, 'x'));
+    BOOST_TEST(!well);
+    BOOST_TEST(fed < 1500U);
+}
+
+BOOST_AUTO_TEST_CASE(after_an_array_its_memory_is_there_for_the_next)
+{
+    const ReplyLimits limits{.bytes = 1000, .elements = 4};
+    Collected got;
+    ReplyReader reader{Collected::sink, &got, limits};
+    for (int i = 0; i < 100; ++i) BOOST_TEST(reader.feed("*1\r\n$500\r\n" + std::string(500, 'x') + "\r\n"));
+    BOOST_TEST(got.replies.size() == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(who_stops_gets_nothing_more)
+{
+    Collected got;
+    ReplyReader reader{Collected::sink, &got};
+    got.reader = &reader;
+    got.stop_after = 2;
+    BOOST_TEST(reader.feed(kAll));
+    BOOST_TEST(got.replies.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(an_error_is_told_by_its_first_word)
+{
+    Reply reply;
+    reply.type = Reply::Type::error;
+    reply.text = "MOVED 3999 127.0.0.1:6381";
+    BOOST_TEST(reply.error_is("MOVED"));
+    BOOST_TEST(!reply.error_is("MOVE"));
+    reply.text = "LOADING";
+    BOOST_TEST(reply.error_is("LOADING"));
+    reply.type = Reply::Type::string;
+    BOOST_TEST(!reply.error_is("LOADING"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
