@@ -53,6 +53,7 @@ std::string_view Connection::Segment::rest() const noexcept
 
 Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
 {
+    if (use_ == Use::dedicated) node_.hold(1);
     hooks_.owner = this;
     hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
     // nginx's own lines about each attempt would repeat what the node says once.
@@ -74,6 +75,7 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
 
 Connection::~Connection()
 {
+    if (use_ == Use::dedicated) node_.hold(-1);
     disconnect();
     if (!pending_.empty()) observer.in_flight(node_.number(), -static_cast<int>(pending_.size()));
 }

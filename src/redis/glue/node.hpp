@@ -41,6 +41,9 @@ public:
     /// No more: who waits is told `lost`.
     void close() noexcept;
 
+    /// Whether somebody holds a dedicated connection, so that the node has to stay.
+    bool is_held() const noexcept { return dedicated_ != 0; }
+
     const std::string& name() const noexcept { return name_; }  ///< host:port or unix:path
     const Url& url() const noexcept { return endpoint_.url; }
     const Settings& settings() const noexcept { return settings_; }
@@ -49,6 +52,7 @@ public:
     unsigned number() const noexcept { return number_; }  ///< Observer's
 
     // What its connections tell it.
+    void hold(int change) noexcept { dedicated_ += static_cast<unsigned>(change); }
     const Address* next_address() noexcept { return addresses_.next(); }
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
@@ -77,6 +81,7 @@ private:
     Breaker breaker_;
     std::vector<std::unique_ptr<Connection>> connections_;
     Call probe_;
+    unsigned dedicated_ = 0;  ///< connections that others own
     bool closed_ = false;
     Hooks hooks_{};
 };
