@@ -486,7 +486,9 @@ void Connection::fail(Failure why, std::string_view how) noexcept
 void Connection::disconnect() noexcept
 {
     if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
-    if (hooks_.flush.posted) ngx_delete_posted_event((&hooks_.flush));
+    if (hooks_.flush.posted) {  // a macro of several statements
+        ngx_delete_posted_event((&hooks_.flush));
+    }
     let_worker_end(true);
     step_ = Step::closed;
     out_.clear();
