@@ -81,7 +81,7 @@ await test('a master is killed: its replica takes over', async () => {
     const [victim] = await cluster.masters();
     const since = Date.now();
     await victim.server.kill();
-    await until(async () => (await cluster.masters()).length === 3, 'another master', 20);
+    await until(async () => { const now = await cluster.masters(); return now.length === 3 && !now.some(({ server }) => server === victim.server); }, 'another master', 20);
     await allMastersAreAsked('after the failover');
     await redisIsUsed('after the failover', 100);
     load.check(1000);

@@ -411,11 +411,13 @@ void Connection::on_reply(const Reply& reply) noexcept
     if (failure != Failure::none) observer.failed(number, failure);
     if (use_ == Use::shared) {
         // With these it answers, but to nobody's use.
-        if (reply.error_is("LOADING") || reply.error_is("NOAUTH") || reply.error_is("MASTERDOWN") ||
-            reply.error_is("CLUSTERDOWN")) {
+        if (reply.error_is("LOADING") || reply.error_is("NOAUTH")) {
             node_.failed(failure, reply.text);
         } else if (done.deadline != kNever) {
             node_.succeeded();
+            const bool redirects =
+                reply.error_is("MOVED") || reply.error_is("ASK") || reply.error_is("TRYAGAIN");
+            if (reply.is_error() && !redirects) node_.complained(reply.text);
         }
     }
     const_cast<Wait&>(done.wait).hand_over({failure, reply, node_});

@@ -8,8 +8,22 @@ namespace edge::redis {
 
 namespace {
 
+constexpr ngx_msec_t kFailureLogMs = 10'000;
+constexpr ngx_msec_t kComplaintLogMs = 60'000;
 constexpr std::size_t kMostInFlight = 256;  ///< on a connection before another one is tried
 constexpr std::size_t kLarge = 32 * 1024;   ///< bytes of a command that others shall not wait behind
+
+}
+
+namespace {
+
+/// Whether it was not said for so long; from now on it was.
+bool is_due(std::optional<ngx_msec_t>& last, ngx_msec_t pause) noexcept
+{
+    if (last && ngx_current_msec - *last < pause) return false;
+    last = ngx_current_msec;
+    return true;
+}
 
 }
 
@@ -98,12 +112,20 @@ void Node::failed(Failure why, std::string_view how) noexcept
     if (closed_ || !breaker_.allows()) return;
     const Breaker::State before = breaker_.state();
     if (!breaker_.failed(ngx_current_msec)) {
+        if (!is_due(failure_logged_at_, kFailureLogMs)) return;
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: %*s", name_.c_str(), how.size(),
                       how.data());
         return;
     }
     observer.breaker(number_, before, breaker_.state());
     taken_out(why, how);
+}
+
+void Node::complained(std::string_view error) noexcept
+{
+    if (!is_due(complaint_logged_at_, kComplaintLogMs)) return;
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: %*s", name_.c_str(), error.size(),
+                  error.data());
 }
 
 void Node::taken_out(Failure, std::string_view how) noexcept
@@ -127,15 +149,26 @@ void Node::probe() noexcept
     const Breaker::State before = breaker_.state();
     breaker_.probing();
     observer.breaker(number_, before, breaker_.state());
-    const bool sent = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
-        return connections_.front()->send(&probe_, Command{"PING"}, settings_.connect_timeout);
-    });
+    second_ping_ = false;
+    ping(settings_.connect_timeout);
+}
+
+void Node::ping(ngx_msec_t timeout) noexcept
+{
+    pinged_at_ = ngx_current_msec;
+    const bool sent = ngx::guarded<bool>(
+        ngx_cycle->log, false, [&] { return connections_.front()->send(&probe_, Command{"PING"}, timeout); });
     static const Reply nothing;
     if (!sent) probed({Failure::lost, nothing, *this});
 }
 
 void Node::probed(const Answer& answer) noexcept
 {
+    // The first took connecting along. One that answers too late for a client's request is of no use yet.
+    if (answer.well() && !second_ping_ && ngx_current_msec - pinged_at_ > settings_.timeout) {
+        second_ping_ = true;
+        return ping(settings_.timeout);
+    }
     const Breaker::State before = breaker_.state();
     const bool closed = breaker_.probed(answer.well(), ngx_current_msec);
     observer.breaker(number_, before, breaker_.state());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ public:
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
     void succeeded() noexcept;
+    /// It answers, but with an error that somebody should know of: into the log, at most once a minute.
+    void complained(std::string_view error) noexcept;
 
 private:
     struct Hooks {
@@ -68,6 +71,7 @@ private:
     void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
+    void ping(ngx_msec_t timeout) noexcept;
     void probed(const Answer& answer) noexcept;
     void set_breaker(Breaker::State before) noexcept;
     void close_connections(Failure why) noexcept;
@@ -81,6 +85,10 @@ private:
     Breaker breaker_;
     std::vector<std::unique_ptr<Connection>> connections_;
     Call probe_;
+    bool second_ping_ = false;
+    ngx_msec_t pinged_at_ = 0;
+    std::optional<ngx_msec_t> failure_logged_at_;
+    std::optional<ngx_msec_t> complaint_logged_at_;
     unsigned dedicated_ = 0;  ///< connections that others own
     bool closed_ = false;
     Hooks hooks_{};
