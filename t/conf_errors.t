@@ -226,6 +226,16 @@ my @refused = (
     ['if', 'edge_status json;', $place],
 
     ['location', 'edge_cache_ttl 1m;', qr/unknown directive "edge_cache_ttl"/],
+    ['http', 'edge_redis r pool=2;', qr/edge_redis: expected a name and an URL, as in edge_redis main redis:/],
+    ['http', 'edge_redis r redis://10.0.0.1 redis://10.0.0.2;', qr/edge_redis: several URLs are nodes of a cluster \(cluster=on\) or Sentinels \(sentinel=name\)/],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=on sentinel=shop;', qr/edge_redis: cluster=on and sentinel= exclude each other/],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=yes;', qr/edge_redis: "cluster=yes", expected cluster=on or cluster=off/],
+    ['http', 'edge_redis r redis://10.0.0.1 replicas=on;', qr/edge_redis: replicas=on needs cluster=on or sentinel=name/],
+    ['http', 'edge_redis r unix:/run/r.sock cluster=on;', qr/edge_redis: the nodes of a cluster .* not unix:/],
+    ['http', 'edge_redis r redis://10.0.0.1/1 cluster=on;', qr/edge_redis: a cluster has database 0 only/],
+    ['http', 'edge_redis r redis://10.0.0.1/1 sentinel=shop;', qr/edge_redis: a Sentinel has no databases; .* as in sentinel=redis:\/\/mymaster\/1/],
+    (map { ['http', "edge_redis r redis://10.0.0.1 sentinel=$_;", qr/edge_redis: expected the name that Sentinel gives the master, as in sentinel=mymaster or sentinel=redis:/] }
+        '', 'shop:6380', 'user@shop', '%41', 'redis://shop:6380', 'http://shop', 'unix:/run/r.sock', 'redis://shop/x'),
 );
 
 for my $row (@refused) {
@@ -311,6 +321,11 @@ my @accepted = (
     ['location', 'edge_websocket off; edge_websocket_batch off; edge_websocket_priority off; edge_websocket_compress off;'],
     ['http', 'edge_websocket on; edge_websocket_batch delay=100ms; edge_websocket_compress min=0 level=9 window=9 memory=4 context=off;'],
     ['server', 'edge_websocket_compress upstream; edge_websocket_priority event=done event=/admin,done prefix=! binary smaller=10 larger=4k engineio=off;'],
+    ['http', 'edge_redis r redis://10.0.0.1:7000 rediss://user:pw@10.0.0.2 cluster=on replicas=on tls_verify=off;'],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=off;'],
+    ['http', 'edge_redis r redis://:pw@10.0.0.1:26379 unix:/run/sentinel.sock sentinel=shop-1 replicas=on;'],
+    ['http', 'edge_redis r redis://10.0.0.1:26379 sentinel=redis://user:p%40w@shop/3;'],
+    ['http', 'edge_redis r redis://10.0.0.1:26379 sentinel=rediss://shop tls_verify=off;'],
     ['location', 'edge_purge;'],
     ['location', 'edge_purge main;'],
     ['bare location', 'edge_purge;'],
