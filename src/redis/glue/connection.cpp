@@ -53,7 +53,7 @@ std::string_view Connection::Segment::rest() const noexcept
 
 Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
 {
-    if (use_ == Use::dedicated) node_.hold(1);
+    if (use_ == Use::dedicated) node_.add_dedicated(*this);
     hooks_.owner = this;
     hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
     // nginx's own lines about each attempt would repeat what the node says once.
@@ -75,7 +75,7 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
 
 Connection::~Connection()
 {
-    if (use_ == Use::dedicated) node_.hold(-1);
+    if (use_ == Use::dedicated) node_.remove_dedicated(*this);
     disconnect();
     if (!pending_.empty()) observer.in_flight(node_.number(), -static_cast<int>(pending_.size()));
 }
@@ -155,6 +155,7 @@ bool Connection::connect() noexcept
         return false;
     }
     const bool begun = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
+        peer_ = address->text;
         reader_ = std::make_unique<ReplyReader>(
             [](void* self, const Reply& reply) noexcept { static_cast<Connection*>(self)->on_reply(reply); },
             this);

@@ -48,6 +48,8 @@ public:
     std::size_t in_flight() const noexcept { return pending_.size(); }
     std::size_t unsent() const noexcept { return unsent_; }  ///< bytes
     Node& node() const noexcept { return node_; }
+    /// The text of the address it is, or was, connected to.
+    const std::string& peer() const noexcept { return peer_; }
 
 private:
     enum class Step : std::uint8_t { closed, connecting, securing, greeting, ready };
@@ -108,6 +110,7 @@ private:
     std::string doom_;               ///< and what to say
     unsigned greetings_ = 0;         ///< replies to the greeting still to come
     ngx_connection_t* c_ = nullptr;
+    std::string peer_;
     std::unique_ptr<ReplyReader> reader_;
     std::deque<Pending> pending_;
     std::deque<Segment> out_;

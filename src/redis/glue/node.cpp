@@ -1,6 +1,8 @@
 #include "redis/glue/node.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "nginx/barrier.hpp"
 
@@ -33,7 +35,7 @@ Node::Node(const Endpoint& endpoint, const Settings& settings, bool readonly)
       readonly_{readonly},
       name_{endpoint.url.address()},
       number_{observer.node(name_)},
-      addresses_{endpoint, settings},
+      addresses_{endpoint_, settings, [](void* self) noexcept { static_cast<Node*>(self)->moved(); }, this},
       probe_{[](void* self, const Answer& answer) noexcept { static_cast<Node*>(self)->probed(answer); },
              this}
 {
@@ -93,13 +95,44 @@ void Node::close() noexcept
 {
     closed_ = true;
     if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    addresses_.stop();
+    leave_.cancel();
     probe_.cancel();
     close_connections(Failure::lost);
 }
 
+/// Its name has other addresses: what is under way to those of before has its time, what is new goes to the
+/// new.
+void Node::moved() noexcept
+{
+    ngx::guarded<int>(ngx_cycle->log, 0, [this] {
+        leaving_.reserve(leaving_.size() + connections_.size());
+        for (std::unique_ptr<Connection>& connection : connections_) {
+            if (connection->is_closed() || addresses_.has(connection->peer())) continue;
+            leaving_.push_back(
+                std::exchange(connection, std::make_unique<Connection>(*this, Connection::Use::shared)));
+        }
+        if (!leaving_.empty()) leave_.arm(settings_.timeout);
+        return 0;
+    });
+    const std::vector<Connection*> all = dedicated_;  // who is told may make another
+    for (Connection* connection : all) {
+        const bool there = std::find(dedicated_.begin(), dedicated_.end(), connection) != dedicated_.end();
+        if (there && !addresses_.has(connection->peer())) connection->close(Failure::lost);
+    }
+}
+
+void Node::let_go() noexcept
+{
+    const auto gone = std::exchange(leaving_, {});
+    for (const std::unique_ptr<Connection>& connection : gone) connection->close(Failure::lost);
+}
+
 void Node::close_connections(Failure why) noexcept
 {
-    for (const auto& connection : connections_) connection->close(why);
+    for (const auto* list : {&connections_, &leaving_}) {
+        for (const auto& connection : *list) connection->close(why);
+    }
 }
 
 void Node::succeeded() noexcept

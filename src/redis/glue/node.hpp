@@ -43,7 +43,7 @@ public:
     void close() noexcept;
 
     /// Whether somebody holds a dedicated connection, so that the node has to stay.
-    bool is_held() const noexcept { return dedicated_ != 0; }
+    bool is_held() const noexcept { return !dedicated_.empty(); }
 
     const std::string& name() const noexcept { return name_; }  ///< host:port or unix:path
     const Url& url() const noexcept { return endpoint_.url; }
@@ -53,7 +53,8 @@ public:
     unsigned number() const noexcept { return number_; }  ///< Observer's
 
     // What its connections tell it.
-    void hold(int change) noexcept { dedicated_ += static_cast<unsigned>(change); }
+    void add_dedicated(Connection& connection) { dedicated_.push_back(&connection); }
+    void remove_dedicated(Connection& connection) noexcept { std::erase(dedicated_, &connection); }
     const Address* next_address() noexcept { return addresses_.next(); }
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
@@ -68,6 +69,8 @@ private:
         Node* owner;
     };
     Connection& pick(const Command& command);
+    void moved() noexcept;
+    void let_go() noexcept;
     void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
@@ -84,12 +87,14 @@ private:
     Addresses addresses_;
     Breaker breaker_;
     std::vector<std::unique_ptr<Connection>> connections_;
+    std::vector<std::unique_ptr<Connection>> leaving_;  ///< to addresses that are the node's no more
+    std::vector<Connection*> dedicated_;                ///< those that others own
+    ngx::Timer leave_{[](void* self) noexcept { static_cast<Node*>(self)->let_go(); }, this};
     Call probe_;
     bool second_ping_ = false;
     ngx_msec_t pinged_at_ = 0;
     std::optional<ngx_msec_t> failure_logged_at_;
     std::optional<ngx_msec_t> complaint_logged_at_;
-    unsigned dedicated_ = 0;  ///< connections that others own
     bool closed_ = false;
     Hooks hooks_{};
 };
