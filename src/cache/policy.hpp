@@ -115,6 +115,8 @@ enum LifetimeFlag : std::uint32_t {
     kNoStaleOnError = 16,  ///< the origin gave a stale-if-error, be it 0, or an expiry that leaves doubt
 };
 
+/// Bounds it to `longest` seconds of use from when it came, stale or not.
+void limit_use(Lifetime& lifetime, std::uint32_t longest) noexcept;
 /// Age in seconds at `now` (section 4.2.3), never negative, at most 2^31 - 1.
 std::uint32_t current_age(const Lifetime& lifetime, Seconds now) noexcept;
 /// Seconds of freshness left at `now`; negative when stale.

@@ -279,17 +279,6 @@ Lifetime lifetime_of(const Judged& response, const ResponseControl& control, con
 
 // What an identified request may use it for ends with its time, whatever the origin and the configuration
 // say.
-void limit_use(Lifetime& lifetime, std::uint32_t longest)
-{
-    const std::uint64_t end = std::uint64_t{lifetime.corrected_initial_age} + longest;
-    lifetime.freshness = static_cast<std::uint32_t>(std::min<std::uint64_t>(lifetime.freshness, end));
-    const std::uint64_t fresh_until = std::max(lifetime.freshness, lifetime.corrected_initial_age);
-    const auto left = static_cast<std::uint32_t>(end - std::min(fresh_until, end));
-    lifetime.stale_while_revalidate = std::min(lifetime.stale_while_revalidate, left);
-    lifetime.stale_if_error = std::min(lifetime.stale_if_error, left);
-    lifetime.flags |= kNoStaleOnError;
-}
-
 bool of_any_use(const Lifetime& lifetime)
 {
     if ((lifetime.flags & kHasValidator) != 0) return true;
@@ -320,6 +309,17 @@ StoreVerdict judge(const RequestFacts& request, const Judged& response, const Po
     return {.reason = NotStored::stored, .lifetime = lifetime};
 }
 
+}
+
+void limit_use(Lifetime& lifetime, std::uint32_t longest) noexcept
+{
+    const std::uint64_t end = std::uint64_t{lifetime.corrected_initial_age} + longest;
+    lifetime.freshness = static_cast<std::uint32_t>(std::min<std::uint64_t>(lifetime.freshness, end));
+    const std::uint64_t fresh_until = std::max(lifetime.freshness, lifetime.corrected_initial_age);
+    const auto left = static_cast<std::uint32_t>(end - std::min(fresh_until, end));
+    lifetime.stale_while_revalidate = std::min(lifetime.stale_while_revalidate, left);
+    lifetime.stale_if_error = std::min(lifetime.stale_if_error, left);
+    lifetime.flags |= kNoStaleOnError;
 }
 
 StoreVerdict may_store(const RequestFacts& request, const ResponseFacts& response, const PolicyConfig& config)

@@ -320,6 +320,11 @@ std::uint64_t PurgeTable::hash(TagKind kind, std::string_view text) const noexce
     return hash != 0 ? hash : 1;
 }
 
+std::uint64_t PurgeTable::epoch() const noexcept
+{
+    return header_of(memory_).seed | 1;
+}
+
 std::uint64_t PurgeTable::sequence() const noexcept
 {
     return header_of(memory_).hot.sequence.load(kAcquire);

@@ -75,6 +75,9 @@ public:
     /// Never 0.
     std::uint64_t hash(TagKind kind, std::string_view text) const noexcept;
 
+    /// Tells this table's numbers from those of other hosts' tables, and of this one before it was made anew.
+    /// Never 0.
+    std::uint64_t epoch() const noexcept;
     /// The number an origin request takes along that starts now.
     std::uint64_t sequence() const noexcept;
     /// Whether `object` may be used. Nanoseconds when nothing was purged since.

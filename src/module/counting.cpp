@@ -88,6 +88,22 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::purged_found;
         case cache::Count::dead_on_arrival:
             return Counter::purged_on_arrival;
+        case cache::Count::redis_hit:
+            return Counter::redis_hit;
+        case cache::Count::redis_miss:
+            return Counter::redis_miss;
+        case cache::Count::redis_failed:
+            return Counter::redis_failed;
+        case cache::Count::redis_unusable:
+            return Counter::redis_unusable;
+        case cache::Count::redis_stored:
+            return Counter::redis_stored;
+        case cache::Count::redis_dropped:
+            return Counter::redis_dropped;
+        case cache::Count::redis_bytes_read:
+            return Counter::redis_bytes_read;
+        case cache::Count::redis_bytes_written:
+            return Counter::redis_bytes_written;
         case cache::Count::token_verified:
             return Counter::tokens_verified;
         case cache::Count::token_remembered:

@@ -75,7 +75,7 @@ char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 constinit ngx_command_t directives[] = {
     ngx::directive("edge_zone"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_TAKE23 | NGX_CONF_TAKE1, zone_setter),
     ngx::directive("edge_redis"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_2MORE, redis_setter),
-    ngx::directive("edge_cache"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1, cache_setter<cache::set_cache>),
+    ngx::directive("edge_cache"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, cache_setter<cache::set_cache>),
     ngx::directive("edge_cache_key"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    cache_setter<cache::set_cache_key>),
     ngx::directive("edge_cache_args"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,

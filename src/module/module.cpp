@@ -92,8 +92,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
 {
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
-        char* result =
-            cache::merge_loc_conf(cf, main_conf(cf).zones, static_cast<LocConf*>(parent)->cache, conf.cache);
+        char* result = cache::merge_loc_conf(cf, main_conf(cf).zones, main_conf(cf).redises,
+                                             static_cast<LocConf*>(parent)->cache, conf.cache);
         websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;

@@ -57,7 +57,8 @@ ngx_str_t age(cache::Request& q)
 
 ngx_str_t level(cache::Request& q)
 {
-    return q.age < 0 ? ngx_str_t{} : "zone"_ngx;
+    if (q.age < 0) return {};
+    return q.from_redis ? "redis"_ngx : "zone"_ngx;
 }
 
 /// The value a variable has for a request that became a WebSocket of the edge's.

@@ -41,6 +41,10 @@ namespace edge::status {
            "Tags, URLs, prefixes and groups that were purged, and whole zones.") \
     FAMILY(cache_purged, counter, "edge_cache_purged_total", "when", "cache.purged", \
            "Stored responses that a purge or write had killed: met by a request, or when they had just arrived.") \
+    FAMILY(cache_redis, counter, "edge_cache_redis_total", "result", "cache.redis", \
+           "Requests that asked Redis, by what they found, and responses sent there or not.") \
+    FAMILY(cache_redis_bytes, counter, "edge_cache_redis_bytes_total", "direction", "cache.redis_bytes", \
+           "Bytes of values read from Redis and written to it.") \
     FAMILY(cache_tokens, counter, "edge_cache_tokens_total", "result", "cache.tokens", \
            "Tokens of edge_cache_private: verified, known from before, or refused and why.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
@@ -124,6 +128,14 @@ namespace edge::status {
     COUNTER(purges_group, cache_purges, "group", "groups") \
     COUNTER(purged_found, cache_purged, "found", "found") \
     COUNTER(purged_on_arrival, cache_purged, "on_arrival", "on_arrival") \
+    COUNTER(redis_hit, cache_redis, "hit", "hit") \
+    COUNTER(redis_miss, cache_redis, "miss", "miss") \
+    COUNTER(redis_failed, cache_redis, "failed", "failed") \
+    COUNTER(redis_unusable, cache_redis, "unusable", "unusable") \
+    COUNTER(redis_stored, cache_redis, "stored", "stored") \
+    COUNTER(redis_dropped, cache_redis, "dropped", "dropped") \
+    COUNTER(redis_bytes_read, cache_redis_bytes, "read", "read") \
+    COUNTER(redis_bytes_written, cache_redis_bytes, "written", "written") \
     COUNTER(tokens_verified, cache_tokens, "verified", "verified") \
     COUNTER(tokens_remembered, cache_tokens, "remembered", "remembered") \
     COUNTER(tokens_absent, cache_tokens, "absent", "absent") \

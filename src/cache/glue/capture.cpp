@@ -95,7 +95,7 @@ void take_answer(Request& q)
     if (status == NGX_HTTP_PARTIAL_CONTENT && q.may_fetch_whole) fetch_whole(q);
     const bool filling = q.step == Step::filling;
     if (!filling && q.object && q.facts.method == Method::get && status < 500) {
-        q.zone->remove(q.object);  // what the origin says now is not to be kept, nor what it said before
+        forget(q);  // what the origin says now is not to be kept, nor what it said before
     }
     if (!filling && q.shadow && q.status == Status::expired && status < 500) q.zone->remove(q.selected);
     add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
@@ -119,7 +119,7 @@ void take_head_answer(Request& q)
         const auto stored = Stored::parse(q.object.meta());
         const auto origin = origin_fields(q.r);
         if (!stored || head_contradicts(stored->fields(), q.object.body_size(), origin)) {
-            q.zone->remove(q.object);
+            forget(q);
         } else {
             static_cast<void>(renew_stored(q, false));
         }
@@ -155,7 +155,7 @@ void take_any_answer(Request& q)
         observer.counted(Count::validated_304, 1);
         if (!renewed) {
             // The origin speaks of another response than ours: this once it is all there is, then no more.
-            q.zone->remove(q.object);
+            forget(q);
             q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
         }
         if (const auto stored = Stored::parse(q.renewed)) {
@@ -315,7 +315,7 @@ void take_detached_answer(Request& q)
         observer.counted(Count::validation_failed, 1);
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
         observer.counted(Count::validated_304, 1);
-        if (!renew_stored(q, true)) q.zone->remove(q.object);
+        if (!renew_stored(q, true)) forget(q);
         end_flight(q);
     } else {
         if (q.validating) observer.counted(Count::validated_200, 1);
@@ -326,7 +326,7 @@ void take_detached_answer(Request& q)
             r.upstream->buffering = 0;
         } else {
             observer.not_stored(q.reason);
-            if (q.object) q.zone->remove(q.object);
+            if (q.object) forget(q);
         }
     }
 }
@@ -416,6 +416,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
                 [[fallthrough]];
             case Step::passing:
             case Step::waiting:
+            case Step::asking_redis:
             case Step::serving:
             case Step::forwarding:
                 if (q->compared) shadow_body(*q, in);

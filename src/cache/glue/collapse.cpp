@@ -7,6 +7,7 @@
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -345,12 +346,13 @@ void stop_collapse() noexcept
 
 ngx_int_t ask_origin(Request& q)
 {
-    if (!may_share(q)) return forward(q);
+    if (q.flight) return ask_redis(q);  // its leader already
+    if (!may_share(q)) return ask_redis(q);
     const FlightTable::Joined joined = table.join({q.primary, q.selected}, self, now_ms());
-    if (joined.role == FlightTable::Role::alone) return forward(q);
+    if (joined.role == FlightTable::Role::alone) return ask_redis(q);
     if (joined.role == FlightTable::Role::lead) {
         q.flight = joined.ticket;
-        return forward(q);
+        return ask_redis(q);
     }
     if (q.follower == nullptr) {
         q.follower = &ngx::make<Follower>(q.r.pool, q, joined.ticket);
@@ -387,7 +389,7 @@ ngx_int_t after_wait(Request& q)
             if (!q.follower->may_try_again()) q.asks_alone = true;
             return look_up(q);
     }
-    return forward(q);
+    return ask_redis(q);
 }
 
 void announce_fill(Request& q, const Lifetime& lifetime)

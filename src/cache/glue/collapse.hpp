@@ -11,7 +11,8 @@ namespace edge::cache {
 void start_collapse(void* memory, ngx_cycle_t* cycle);
 void stop_collapse() noexcept;
 
-/// Instead of forward(): alone, as a flight's leader, or, with NGX_AGAIN or NGX_DONE, as its follower.
+/// Instead of forward(): alone, as a flight's leader (both of which ask Redis first), or, with NGX_AGAIN or
+/// NGX_DONE, as its follower.
 ngx_int_t ask_origin(Request& q);
 /// For a detached request: leads the flight for its key if nobody does. false: somebody does, or the key was
 /// refused.

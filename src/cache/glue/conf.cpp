@@ -10,6 +10,7 @@
 
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "cache/use_counts.hpp"
 #include "nginx/pool.hpp"
@@ -202,7 +203,11 @@ char* set_cache(ngx_conf_t* cf, LocConf& conf)
     conf.zone_name = arguments(cf)[0];
     conf.zone_place = ngx::copy(cf->pool, std::string{ngx::view(cf->conf_file->file.name)} + ":" +
                                               std::to_string(cf->conf_file->line));
-    return conf.zone_place.data != nullptr ? NGX_CONF_OK : error();
+    if (conf.zone_place.data == nullptr) return error();
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        if (!take_redis_argument(cf, conf, argument)) return error();
+    }
+    return check_redis_arguments(cf, conf) ? NGX_CONF_OK : error();
 }
 
 char* set_cache_key(ngx_conf_t* cf, LocConf& conf)
@@ -505,11 +510,13 @@ void inherit(T*& value, T* parent) noexcept
 
 }
 
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf)
+char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSettings& redises,
+                     const LocConf& parent, LocConf& conf)
 {
     if (conf.zone_name.data == nullptr) {
         conf.zone_name = parent.zone_name;
         conf.zone_place = parent.zone_place;
+        conf.redis = parent.redis;
     }
     if (conf.zone_name.data != nullptr && ngx::view(conf.zone_name) != "off") {
         const auto zone = std::find_if(zones.begin(), zones.end(), [&](const ZoneBinding* z) {
@@ -525,6 +532,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, 
         }
         conf.zone = *zone;
     }
+    if (!resolve_redis(cf, redises, conf)) return error();
     check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;

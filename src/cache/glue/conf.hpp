@@ -7,11 +7,13 @@
 #include "cache/policy.hpp"
 #include "http/query.hpp"
 #include "nginx/ngx.hpp"
+#include "redis/glue/redis_conf.hpp"
 
 namespace edge::cache {
 
 struct Invalidation;
 struct PrivateRule;
+struct RedisRule;
 
 /// The cache's settings with C++ members, built by the directives of one location and inherited whole from
 /// the enclosing one where a location says nothing.
@@ -26,6 +28,7 @@ struct LocConf {
     ngx_str_t zone_name;            ///< data nullptr = not said; "off" = no caching
     ngx_str_t zone_place;           ///< file:line where it was said
     ZoneBinding* zone;              ///< after merge(): nullptr = no caching here
+    RedisRule* redis;               ///< edge_cache redis=; nullptr = not said
     ngx_http_complex_value_t* key;  ///< edge_cache_key; nullptr = scheme, host, port and URI
     const http::QueryRules* args;   ///< edge_cache_args, for the default key; nullptr = not said
     ngx_array_t* bypass;            ///< edge_cache_bypass: ngx_http_complex_value_t; empty = off
@@ -85,7 +88,8 @@ inline LocConf& loc_conf(ngx_http_request_t& r) noexcept
 void init_loc_conf(LocConf& conf) noexcept;
 /// Takes what `conf` does not say from `parent`, resolves the zone's name and builds the settings. An
 /// NGX_CONF_ERROR is already logged with file and line.
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf);
+char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSettings& redises,
+                     const LocConf& parent, LocConf& conf);
 
 /// Warns where one block has both edge_cache_args and a key of its own. `own`: not merged yet.
 void check_args(ngx_conf_t* cf, const LocConf& own);

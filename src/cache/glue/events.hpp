@@ -35,7 +35,15 @@ enum class Count : std::uint8_t {
     purged_groups,
     purged_found,     ///< stored responses found dead
     dead_on_arrival,  ///< overtaken by a purge or a write while being stored
-    token_verified,   ///< edge_cache_private
+    redis_hit,        ///< found in Redis, and brought into the zone
+    redis_miss,
+    redis_failed,    ///< Redis was not to be asked, or did not answer in time
+    redis_unusable,  ///< what it answered is no value of ours, or the zone has no room for it
+    redis_stored,    ///< on its way there
+    redis_dropped,   ///< not sent: Redis is not to be asked, or too much is under way
+    redis_bytes_read,
+    redis_bytes_written,
+    token_verified,  ///< edge_cache_private
     token_remembered,
     token_absent,  ///< from here on refused, in the order of jwt::Verdict
     token_too_large,

@@ -4,6 +4,7 @@
 
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "http/http_date.hpp"
@@ -111,7 +112,7 @@ std::uint64_t publish_vary(Request& q, const std::vector<std::string>& names)
         if (std::equal(names.begin(), names.end(), fields.begin(), fields.end(), same))
             return stored->head().number;
     }
-    const std::uint64_t number = q.zone->next_number();
+    const std::uint64_t number = q.conf->redis != nullptr ? shared_number() : q.zone->next_number();
     std::vector<http::Field> lines;
     for (const std::string& name : names) lines.push_back({name, {}});
     const auto block = encode_stored({.kind = StoredKind::vary,
@@ -203,8 +204,9 @@ void finish_fill(Request& q)
         observer.not_stored(NotStored::incomplete);
         return;
     }
-    arrive(q);
+    const bool findable = arrive(q);
     end_flight(q);
+    if (findable) store_in_redis(q, q.object.meta());
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
 }
@@ -253,12 +255,19 @@ bool renew_stored(Request& q, bool not_modified)
                                .tags = tags.value_or(tags_before)});
     if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
-        static_cast<void>(q.zone->replace_meta(q.object, q.renewed));
+        // How far purges were known when its body was asked for, the answer to a HEAD does not say.
+        if (q.zone->replace_meta(q.object, q.renewed) && not_modified) store_in_redis(q, q.renewed);
     } else {
-        q.zone->remove(q.object);
+        forget(q);
     }
     if (q.renewed.empty()) q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
     return true;
+}
+
+void forget(Request& q)
+{
+    q.zone->remove(q.object);
+    forget_in_redis(q);
 }
 
 void invalidate_written(Request& q)

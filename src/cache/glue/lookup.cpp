@@ -5,6 +5,7 @@
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
 #include "nginx/detached.hpp"
@@ -125,6 +126,7 @@ ngx_int_t forward(Request& q)
     q.step = Request::Step::forwarding;
     q.asked_at = ngx_time();
     q.purge_sequence = q.conf->zone->purges.sequence();
+    if (q.conf->redis != nullptr) q.value_position = position_now(q);
     if (q.object) {
         const auto stored = Stored::from_zone(q.object.meta());
         q.validating = stored && has_validator(*stored);
@@ -143,6 +145,13 @@ ngx_int_t forward(Request& q)
     return NGX_DECLINED;
 }
 
+ngx_int_t refuse_to_forward(Request& q)
+{
+    q.forward = Forward::none;
+    observer.counted(Count::gateway_timeout, 1);
+    return NGX_HTTP_GATEWAY_TIME_OUT;
+}
+
 namespace {
 
 ngx_int_t serve(Request& q, const Stored& stored, Status status)
@@ -159,14 +168,6 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
     return NGX_DONE;
-}
-
-/// only-if-cached, and nothing can be used (RFC 9111 section 5.2.1.7): nobody is asked.
-ngx_int_t refuse_to_forward(Request& q)
-{
-    q.forward = Forward::none;
-    observer.counted(Count::gateway_timeout, 1);
-    return NGX_HTTP_GATEWAY_TIME_OUT;
 }
 
 /// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
@@ -208,7 +209,7 @@ ngx_int_t look_up(Request& q)
     const auto stored = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
     if (!stored) {
         q.status = Status::miss;
-        return q.facts.control.only_if_cached ? refuse_to_forward(q) : ask_origin(q);
+        return q.facts.control.only_if_cached ? ask_redis(q) : ask_origin(q);
     }
     const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {
@@ -254,8 +255,8 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
 {
     if (&r != r.main) return NGX_DECLINED;
     if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
-        q != nullptr && q->step == Request::Step::waiting) {
-        return after_wait(*q);
+        q != nullptr && (q->step == Request::Step::waiting || q->step == Request::Step::asking_redis)) {
+        return q->step == Request::Step::waiting ? after_wait(*q) : after_redis(*q);
     }
     Request* earlier = r.internal ? ngx::find<Request>(r.pool) : nullptr;
     LocConf& conf = loc_conf(r);

@@ -34,9 +34,16 @@ void purge_groups(Request& q);
 bool is_purged(Request& q, const Pin& object, const Stored& stored);
 /// The lifetime of the object found, as soft purges left it.
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept;
+/// How far this host knows all purges now: for a value in Redis that is made of an answer asked for now.
+ValuePosition position_now(const Request& q) noexcept;
+/// What is to be thought of an object out of Redis whose value carries `at`.
+Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable object) noexcept;
+/// The object out of Redis is complete: it can be found from now on. Its sequence was taken before Redis was
+/// asked. false: a purge or a write overtook it.
+bool arrive_promoted(Request& q, Fill fill);
 /// The body of `q.fill` is complete: makes it `q.object`, which can be found, unless a purge or a write
-/// overtook it.
-void arrive(Request& q);
+/// overtook it. Whether it can.
+bool arrive(Request& q);
 
 // purge_handler.cpp
 /// Answers a request that purges. NGX_DECLINED: it is none.

@@ -29,19 +29,49 @@ bool was_overtaken(const Request& q, const Pin& object)
 
 }
 
-void arrive(Request& q)
+ValuePosition position_now(const Request& q) noexcept
+{
+    return {q.conf->zone->purges.epoch(), q.purge_sequence};
+}
+
+Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable object) noexcept
+{
+    const PurgeTable& purges = q.conf->zone->purges;
+    if (at.epoch == purges.epoch()) {
+        object.sequence = at.number;
+        return purges.judge(object);
+    }
+    // Another host's: nobody knows what of the purges here it was asked after.
+    return purges.sequence() == 0 ? Judgement{} : Judgement{Life::dead, 0};
+}
+
+bool arrive_promoted(Request& q, Fill fill)
+{
+    if (was_overtaken(q, fill.hold())) {
+        observer.counted(Count::dead_on_arrival, 1);
+        return false;
+    }
+    const Pin object = fill.finish();
+    if (!was_overtaken(q, object)) return static_cast<bool>(object);
+    q.zone->remove(object);
+    observer.counted(Count::dead_on_arrival, 1);
+    return false;
+}
+
+bool arrive(Request& q)
 {
     // Before it can be found: it must not take the place of a newer one.
     if (was_overtaken(q, q.fill.hold())) {
         q.object = q.fill.withdraw();
         observer.counted(Count::dead_on_arrival, 1);
-        return;
+        return false;
     }
     q.object = q.fill.finish();
     // And after: a write that came in between has not found it.
-    if (!was_overtaken(q, q.object)) return;
+    if (!was_overtaken(q, q.object)) return static_cast<bool>(q.object);
     q.zone->remove(q.object);
     observer.counted(Count::dead_on_arrival, 1);
+    return false;
 }
 
 }

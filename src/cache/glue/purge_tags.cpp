@@ -156,9 +156,9 @@ std::uint64_t purge_written(Request& q, std::string_view key)
     // First the note, then the removal: what is being stored is seen by one or the other.
     table.note_write(table.hash(TagKind::key, key));
     const bool removed = q.zone->remove(q.zone->hash(key));
-    // Something was there, perhaps also under other keys of the same URL; or what users have of it, which
-    // only the purge of its URL finds.
-    if (!removed && !q.conf->zone->has_private) return 0;
+    // Something was there, perhaps also under other keys of the same URL; or what users have of it, or Redis,
+    // which only the purge of its URL finds.
+    if (!removed && !q.conf->zone->has_private && !q.conf->zone->has_redis) return 0;
     const std::array<std::uint64_t, 1> url{table.hash(TagKind::url, purge_url(q.r, *q.conf, key))};
     table.purge({.tags = url, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
     return removed ? 1 : 0;

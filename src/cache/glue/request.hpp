@@ -12,6 +12,7 @@
 #include "cache/glue/conf.hpp"
 #include "cache/glue/events.hpp"
 #include "cache/policy.hpp"
+#include "cache/redis_value.hpp"
 #include "cache/stored.hpp"
 #include "cache/zone.hpp"
 #include "nginx/ngx.hpp"
@@ -21,6 +22,7 @@ namespace edge::cache {
 class Captures;
 class ClientSide;
 class Follower;
+class RedisLookup;
 
 /// What the keys of one user's answers begin with, and no key of anybody's does.
 inline constexpr char kPrivateMark = '\2';
@@ -40,8 +42,9 @@ struct Identity {
 class Request {
 public:
     enum class Step : std::uint8_t {
-        passing,     ///< to the origin untouched; nothing is looked up or stored
-        waiting,     ///< for the header of the answer to another request
+        passing,  ///< to the origin untouched; nothing is looked up or stored
+        waiting,  ///< for the header of the answer to another request
+        asking_redis,
         serving,     ///< answered from the zone
         forwarding,  ///< asked the origin, its answer may be stored, or validates `object`
         filling,     ///< the origin's body is copied into the zone on its way to the client
@@ -103,6 +106,9 @@ public:
     std::int64_t expected_length = -1;
     time_t asked_at = 0;
     std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
+    ValuePosition value_position;      ///< the same for what is made of the answer in Redis
+    RedisLookup* redis = nullptr;      ///< once Redis was asked
+    bool from_redis = false;           ///< what is served was found there
     std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not
     std::int64_t age = -1;             ///< of what was served, for $edge_cache_age
     std::array<char, 20> age_text;     ///< the Age field's value points here
@@ -139,6 +145,8 @@ ngx_int_t on_lookup(ngx_http_request_t& r);
 ngx_int_t look_up(Request& q);
 /// Goes on to the content handler, which asks the origin.
 ngx_int_t forward(Request& q);
+/// only-if-cached, and nothing can be used (RFC 9111 section 5.2.1.7): nobody is asked.
+ngx_int_t refuse_to_forward(Request& q);
 /// Whether the last upstream tried answered with a 5xx or not at all.
 bool origin_failed(ngx_http_request_t& r) noexcept;
 
@@ -198,6 +206,8 @@ void finish_fill(Request& q);
 /// Gives the stored object what a 304, or the answer to a HEAD, says of it. The new meta block is in
 /// `renewed`. false: the 304 does not belong to the stored object, nothing has changed.
 bool renew_stored(Request& q, bool not_modified);
+/// `q.object` is no longer to be used.
+void forget(Request& q);
 /// The origin's answer to an unsafe request, if it is no error: its target, Location and Content-Location are
 /// no longer valid. Does nothing for other requests, nor the second time.
 void invalidate_written(Request& q);

@@ -102,6 +102,7 @@ bool says_none(std::optional<std::string_view> accept_ranges) noexcept
 std::string_view detail_of(const Request& q) noexcept
 {
     if (q.reason != NotStored::stored) return reason_name(q.reason);
+    if (q.from_redis && q.step == Request::Step::serving) return "redis";
     return q.shadow ? "shadow" : "";
 }
 

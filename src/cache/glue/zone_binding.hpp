@@ -20,6 +20,7 @@ struct ZoneBinding {
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
     ngx_shm_zone_t* purge_shm = nullptr;
     bool has_private = false;  ///< some location keeps answers per user in it
+    bool has_redis = false;    ///< some location keeps what is in it in Redis too
     PurgeTable purges = {};    ///< in workers only
 
     /// The store, when this worker may use it.

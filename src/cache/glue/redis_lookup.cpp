@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "cache/glue/collapse.hpp"
+#include "cache/glue/purge.hpp"
+#include "cache/glue/redis_level.hpp"
+#include "cache/redis_value.hpp"
+#include "cache/tag_list.hpp"
+#include "nginx/barrier.hpp"
+#include "nginx/pool.hpp"
+#include "nginx/str.hpp"
+#include "redis/glue/client.hpp"
+
+namespace edge::cache {
+
+/// One request's wait for Redis. Owned by the request's pool; its Call ends with the request.
+///
+/// A GET for the key at hand: an object is copied into the zone, part after part when it is cut; a vary
+/// record is too, and then the variant is asked for. The request goes on at the end of the turn in which the
+/// last reply came, when all that came with it has been read.
+class RedisLookup {
+public:
+    RedisLookup(Request& q, redis::Client& client) noexcept : q_{q}, client_{client}
+    {
+        hooks_.owner = this;
+        hooks_.resume.data = q.r.connection;
+        hooks_.resume.log = q.r.connection->log;
+        hooks_.resume.handler = [](ngx_event_t* event) noexcept {
+            reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, resume))
+                ->owner->resume();
+        };
+    }
+    ~RedisLookup() { leave(); }
+    RedisLookup(const RedisLookup&) = delete;
+    RedisLookup& operator=(const RedisLookup&) = delete;
+
+    /// false: nobody can be asked.
+    bool start()
+    {
+        sequence_ = q_.conf->zone->purges.sequence();
+        return ask(value_key(client_.settings().prefix, ngx::view(q_.key), ngx::view(q_.selected_key)));
+    }
+    ngx_int_t wait()
+    {
+        ngx_http_request_t& r = q_.r;
+        r.read_event_handler = ngx_http_test_reading;  // notices a client that leaves
+        r.write_event_handler = ngx_http_request_empty_handler;
+        if (ngx_handle_read_event(r.connection->read, 0) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        q_.step = Request::Step::asking_redis;
+        return NGX_AGAIN;
+    }
+    void leave() noexcept
+    {
+        call_.cancel();
+        if (hooks_.resume.posted) {  // a macro of several statements
+            ngx_delete_posted_event((&hooks_.resume));
+        }
+        fill_ = {};
+    }
+    bool found() const noexcept { return found_; }
+
+private:
+    enum class Next : std::uint8_t { done, waits };
+    /// What nginx holds on to.
+    struct Hooks {
+        ngx_event_t resume;
+        RedisLookup* owner;
+    };
+
+    bool ask(std::string key)
+    {
+        asked_ = std::move(key);
+        return client_.send(&call_, asked_, redis::Access::read, redis::Command{"GET", asked_});
+    }
+
+    void answered(const redis::Answer& answer) noexcept
+    {
+        const Next next = ngx::guarded<Next>(q_.r.connection->log, Next::done, [&] { return take(answer); });
+        if (next == Next::waits) return;
+        fill_ = {};
+        if (!hooks_.resume.posted) {
+            ngx_event_t* event = &hooks_.resume;
+            ngx_post_event(event, (&ngx_posted_events));
+        }
+    }
+
+    Next give_up(Count why) noexcept
+    {
+        observer.counted(why, 1);
+        return Next::done;
+    }
+
+    Next take(const redis::Answer& answer)
+    {
+        if (!answer.well()) return give_up(Count::redis_failed);
+        if (answer.reply.is_nil())
+            return give_up(parts_.count != 0 ? Count::redis_unusable : Count::redis_miss);
+        if (!answer.reply.is_string()) return give_up(Count::redis_unusable);
+        observer.counted(Count::redis_bytes_read, answer.reply.text.size());
+        if (parts_.count != 0) return take_part(answer.reply.text);
+        auto value = parse_value(answer.reply.text);
+        if (!value) return give_up(Count::redis_unusable);
+        const auto stored = Stored::parse(value->meta);
+        if (!stored) return give_up(Count::redis_unusable);
+        return stored->head().kind == StoredKind::vary ? take_record(*value, *stored)
+                                                       : take_object(*value, *stored);
+    }
+
+    /// The request fields that select a variant; this request's is asked for next.
+    Next take_record(Value& value, const Stored& stored)
+    {
+        if (ngx::view(q_.selected_key) != ngx::view(q_.key) || stored.key() != ngx::view(q_.key))
+            return give_up(Count::redis_unusable);
+        if (Fill record = q_.zone->begin(q_.primary, 0);
+            !record || !record.set_meta(value.meta) || !record.finish())
+            return give_up(Count::redis_unusable);
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < stored.size(); ++i) names.emplace_back(stored.field(i).name);
+        q_.selected_key = variant_key(q_, names, stored.head().number);
+        q_.selected = q_.zone->hash(ngx::view(q_.selected_key));
+        const std::string key =
+            value_key(client_.settings().prefix, ngx::view(q_.key), ngx::view(q_.selected_key));
+        return ask(key) ? Next::waits : give_up(Count::redis_failed);
+    }
+
+    Next take_object(Value& value, const Stored& stored)
+    {
+        if (stored.key() != ngx::view(q_.selected_key)) return give_up(Count::redis_unusable);
+        const Judgement judgement = judge_value(q_, value.head.position, stored.purgeable());
+        if (judgement.life == Life::dead) {
+            observer.counted(Count::purged_found, 1);
+            return give_up(Count::redis_miss);
+        }
+        Lifetime lifetime = stored.head().lifetime;
+        if (judgement.life == Life::stale) lifetime = expired_since(lifetime, judgement.since);
+        if (!q_.identity.prefix.empty()) limit_use(lifetime, q_.facts.longest_use);
+        // What the zone has is at least as new: it is that which the origin is asked about.
+        const auto here = q_.object ? Stored::from_zone(q_.object.meta()) : std::nullopt;
+        if (here && here->head().lifetime.response_time >= lifetime.response_time)
+            return give_up(Count::redis_miss);
+
+        auto& head = *reinterpret_cast<StoredHead*>(value.meta.data());
+        head.lifetime = lifetime;
+        head.sequence = sequence_;
+        fill_ = q_.zone->begin(q_.selected, value.head.body_size);
+        if (!fill_ || !fill_.set_meta(value.meta)) return give_up(Count::redis_unusable);
+        if (value.head.part_size == 0) return copy(value.body) ? arrived() : give_up(Count::redis_unusable);
+        parts_ = parts_of(value.head.body_size, value.head.part_size);
+        if (parts_.count == 0) return arrived();
+        generation_ = value.head.generation;
+        part_size_ = value.head.part_size;
+        base_ = std::move(asked_);
+        return ask(part_key(base_, generation_, 0)) ? Next::waits : give_up(Count::redis_failed);
+    }
+
+    Next take_part(std::string_view bytes)
+    {
+        const auto part = parse_part(bytes, generation_, part_);
+        const bool last = part_ + 1 == parts_.count;
+        if (!part || part->size() != (last ? parts_.last_size : part_size_) || !copy(*part))
+            return give_up(Count::redis_unusable);
+        if (last) return arrived();
+        return ask(part_key(base_, generation_, ++part_)) ? Next::waits : give_up(Count::redis_failed);
+    }
+
+    bool copy(std::span<const std::byte> bytes) noexcept
+    {
+        while (!bytes.empty()) {
+            const std::span<std::byte> room = fill_.room(bytes.size());
+            if (room.empty()) return false;
+            std::memcpy(room.data(), bytes.data(), room.size());
+            fill_.advance(room.size());
+            bytes = bytes.subspan(room.size());
+        }
+        return true;
+    }
+
+    Next arrived()
+    {
+        found_ = arrive_promoted(q_, std::move(fill_));
+        return give_up(found_ ? Count::redis_hit : Count::redis_miss);
+    }
+
+    void resume() noexcept
+    {
+        ngx_http_request_t& r = q_.r;
+        ngx_connection_t* c = r.connection;
+        ngx_http_set_log_request(c->log, &r);
+        r.read_event_handler = ngx_http_block_reading;
+        r.write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(&r);  // r and *this may be gone now
+        ngx_http_run_posted_requests(c);
+    }
+
+    Request& q_;
+    redis::Client& client_;
+    redis::Call call_{[](void* self, const redis::Answer& answer) noexcept {
+                          static_cast<RedisLookup*>(self)->answered(answer);
+                      },
+                      this};
+    Hooks hooks_{};
+    std::string asked_;           ///< the key
+    std::string base_;            ///< of a cut body's parts
+    std::uint64_t sequence_ = 0;  ///< of purges here, when Redis was asked
+    std::uint64_t generation_ = 0;
+    Parts parts_{0, 0};
+    std::uint32_t part_size_ = 0;
+    std::uint32_t part_ = 0;
+    Fill fill_;
+    bool found_ = false;
+};
+
+namespace {
+
+/// What a request that ends must not wait for any more: its pool may live on for a while.
+void leave_at_end(Request& q, RedisLookup& lookup)
+{
+    ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&q.r, 0);
+    if (cleanup == nullptr) throw std::bad_alloc{};
+    cleanup->data = &lookup;
+    cleanup->handler = [](void* data) noexcept { static_cast<RedisLookup*>(data)->leave(); };
+}
+
+ngx_int_t go_on(Request& q)
+{
+    return q.facts.control.only_if_cached ? refuse_to_forward(q) : forward(q);
+}
+
+}
+
+ngx_int_t ask_redis(Request& q)
+{
+    // A client that wants the origin's own answer gets it.
+    if (q.conf->redis == nullptr || q.redis != nullptr || q.facts.control.no_cache ||
+        q.facts.control.no_store)
+        return go_on(q);
+    redis::Client* client = redis::client_of(q.conf->redis->settings);
+    if (client == nullptr) return go_on(q);
+    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client);
+    if (!q.redis->start()) {
+        observer.counted(Count::redis_failed, 1);
+        return go_on(q);
+    }
+    leave_at_end(q, *q.redis);
+    return q.redis->wait();
+}
+
+ngx_int_t after_redis(Request& q)
+{
+    q.step = Request::Step::passing;
+    if (!q.redis->found()) return go_on(q);
+    q.from_redis = true;
+    end_flight(q);  // who has waited finds it in the zone
+    return look_up(q);
+}
+
+}
