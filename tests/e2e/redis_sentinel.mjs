@@ -9,9 +9,10 @@ const [edge, origin, second] = [port(0), port(1), port(2)];
 const set = await startSentinelSet('shop', Array.from({ length: 6 }, (_, n) => port(10 + n)));
 await startKeyOrigin(origin);
 const nginx = await startNginx('edge', keyEdge(edge, origin, `${set.urls.join(' ')} sentinel=shop timeout=300ms`));
-const load = new KeyLoad(edge);
+const load = new KeyLoad(edge, { pause: 12 });
 
 async function isUsed(server, what) {
+    load.keys += 500;  // some that nobody has yet
     const [gets, sets] = [await server.calls('get'), await server.calls('set')];
     const since = Date.now();
     await until(async () => await server.calls('get') > gets + 30 && await server.calls('set') > sets + 5 && load.figures(since).redis.count > 30,
@@ -72,13 +73,16 @@ await test('replicas=on: reads go to replicas', async () => {
     const reader = await startNginx('reader', keyEdge(second, origin, `${set.urls.join(' ')} sentinel=shop replicas=on timeout=300ms`));
     const before = await Promise.all(replicas.map((server) => server.calls('get')));
     const more = new KeyLoad(second);
-    await until(async () => (await Promise.all(replicas.map((server) => server.calls('get')))).every((n, i) => n > before[i] + 30),
-        'each replica is asked', 20);
-    await until(() => more.figures().redis.count > 50, 'answers from replicas', 15);
-    await replicas[0].kill();
-    const since = Date.now();
-    await until(() => more.figures(since).redis.count > 50, 'answers from the other replica', 15);
-    await more.stop();
+    try {
+        await until(async () => (await Promise.all(replicas.map((server) => server.calls('get')))).every((n, i) => n > before[i] + 30),
+            'each replica is asked', 20);
+        await until(() => more.figures().redis.count > 50, 'answers from replicas', 15);
+        await replicas[0].kill();
+        const since = Date.now();
+        await until(() => more.figures(since).redis.count > 50, 'answers from the other replica', 15);
+    } finally {
+        await more.stop();
+    }
     more.check(200);
     await replicas[0].start();
     await reader.stop();

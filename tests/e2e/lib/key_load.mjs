@@ -65,7 +65,9 @@ export class KeyLoad {
     async #one(port, target, agent) {
         this.sent += 1;
         const begun = performance.now();
-        const answer = await this.#ask(port, target, agent);
+        let answer;
+        // A server may close a kept connection under the next request (RFC 9112 section 9.3.1): a reload does.
+        do answer = await this.#ask(port, target, agent); while (answer.error && answer.again);
         const ms = performance.now() - begun;
         const fault = answer.error ?? (answer.status === 200 ? faultOf(answer.body, target, '-') : `status ${answer.status}`)
             ?? (answer.body.toString('latin1', 0, 200).split('|')[2] === answer.headers['x-version'] ? undefined : 'the header of another version');
@@ -87,7 +89,7 @@ export class KeyLoad {
                     ? { status: incoming.statusCode, headers: incoming.headers, body: Buffer.concat(chunks) } : { error: 'cut short' }));
             });
             outgoing.setTimeout(this.timeout, () => outgoing.destroy(new Error(`no answer in ${this.timeout} ms`)));
-            outgoing.on('error', (error) => resolve({ error: error.message }));
+            outgoing.on('error', (error) => resolve({ error: error.message, again: outgoing.reusedSocket && !outgoing.res }));
             outgoing.end();
         });
     }
