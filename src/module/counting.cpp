@@ -4,6 +4,7 @@
 #include "module/conf.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/str.hpp"
+#include "redis/glue/redis_events.hpp"
 #include "status/counters.hpp"
 #include "websocket/glue/websocket_events.hpp"
 
@@ -225,6 +226,53 @@ void websocket_moved(const websocket::Counts& before, const websocket::Counts& a
     grown(Counter::websocket_inflate_after, before.up.compressed_out, after.up.compressed_out);
 }
 
+unsigned redis_node(std::string_view address) noexcept
+{
+    return counters.name_node(address);
+}
+
+void redis_connected(unsigned node, int change) noexcept
+{
+    counters.change(node, status::NodeGauge::connections, change);
+}
+
+void redis_in_flight(unsigned node, int change) noexcept
+{
+    counters.change(node, status::NodeGauge::in_flight, change);
+}
+
+void redis_answered(unsigned node, std::uint64_t microseconds) noexcept
+{
+    counters.record(node, microseconds);
+}
+
+void redis_failed(unsigned node, redis::Failure failure) noexcept
+{
+    switch (failure) {
+        case redis::Failure::none:
+            return;
+        case redis::Failure::timed_out:
+            return counters.add(node, status::NodeCounter::timed_out);
+        case redis::Failure::lost:
+            return counters.add(node, status::NodeCounter::lost);
+        case redis::Failure::refused:
+            return counters.add(node, status::NodeCounter::refused);
+        case redis::Failure::protocol:
+            return counters.add(node, status::NodeCounter::protocol);
+        case redis::Failure::error_reply:
+            return counters.add(node, status::NodeCounter::error_reply);
+    }
+}
+
+void redis_breaker(unsigned node, redis::Breaker::State before, redis::Breaker::State after) noexcept
+{
+    const bool was = before != redis::Breaker::State::closed;
+    const bool is = after != redis::Breaker::State::closed;
+    if (is == was) return;
+    counters.change(node, status::NodeGauge::breakers_open, is ? 1 : -1);
+    if (is) counters.add(node, status::NodeCounter::openings);
+}
+
 void collect(ngx_http_request_t&, status::Snapshot& snapshot)
 {
     auto* cycle = const_cast<ngx_cycle_t*>(ngx_cycle);
@@ -235,7 +283,10 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
                         .pid = ngx_pid,
                         .started_at = 0,
                         .now = ngx_time()};
-    if (counters_memory != nullptr) snapshot.totals = status::sum(counters_memory);
+    if (counters_memory != nullptr) {
+        snapshot.totals = status::sum(counters_memory);
+        snapshot.nodes = status::sum_nodes(counters_memory);
+    }
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr) return;
     for (const cache::ZoneBinding* zone : conf->zones) {
@@ -288,6 +339,8 @@ void start_counting(ngx_cycle_t* cycle)
     counters_memory = ngx::table_memory(conf->counters);
     counters = status::Counters::claim(counters_memory, ngx_pid);
     cache::observer = {answered, not_stored, counted, origin_answered};
+    redis::observer = {redis_node,     redis_connected, redis_in_flight,
+                       redis_answered, redis_failed,    redis_breaker};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
 }
 

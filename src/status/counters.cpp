@@ -15,7 +15,7 @@ using layout::Area;
 using layout::Slot;
 
 constexpr std::uint64_t kMagic = 0x7375746174736765;  // "egstatus", read as bytes
-constexpr std::uint64_t kLayoutVersion = 1;
+constexpr std::uint64_t kLayoutVersion = 2;
 
 /// FNV-1a over everything that decides what lies where.
 class Fingerprint {
@@ -65,6 +65,9 @@ void clear_gauges(Slot& slot) noexcept
 {
     for (std::size_t i = 0; i < slot.counters.size(); ++i) {
         if (is_gauge(i)) slot.counters[i].store(0, relaxed);
+    }
+    for (auto& gauges : slot.nodes) {
+        for (layout::Cell& gauge : gauges) gauge.store(0, relaxed);
     }
 }
 
@@ -138,19 +141,49 @@ Counters Counters::claim(void* memory, std::int64_t pid, Exists exists) noexcept
             slot.owner.store(0, std::memory_order_release);
         }
     }
-    return mine != nullptr ? Counters{mine, true} : at(memory, kSlots);
+    return mine != nullptr ? Counters{&area, mine, true} : at(memory, kSlots);
 }
 
 Counters Counters::at(void* memory, unsigned slot) noexcept
 {
     if (slot > kSlots) return {};
-    return {&static_cast<Area*>(memory)->slots[slot], false};
+    auto& area = *static_cast<Area*>(memory);
+    return {&area, &area.slots[slot], false};
 }
 
 void Counters::release() noexcept
 {
     if (owned_) slot_->owner.store(0, std::memory_order_release);
     *this = {};
+}
+
+unsigned Counters::name_node(std::string_view name) noexcept
+{
+    return area_ != nullptr ? layout::name_node(area_->nodes, name) : kNodes;
+}
+
+std::vector<NodeTotals> sum_nodes(const void* memory)
+{
+    const auto& area = *static_cast<const Area*>(memory);
+    std::vector<NodeTotals> all;
+    for (unsigned n = 0; n < kNodes; ++n) {
+        const layout::Node& node = area.nodes[n];
+        if (node.state.load(std::memory_order_acquire) != layout::Node::kNamed) continue;
+        const std::string_view name{node.name.data(), node.name_size};
+        auto same = std::find_if(all.begin(), all.end(), [&](const NodeTotals& t) { return t.name == name; });
+        if (same == all.end()) same = all.insert(same, NodeTotals{std::string{name}, {}, {}, {}});
+        sum_timer(node.round_trip, same->round_trip);
+        for (std::size_t i = 0; i < kNodeCounters; ++i) same->counters[i] += node.counters[i].load(relaxed);
+        for (unsigned slot = 0; slot <= kSlots; ++slot) {
+            if (slot < kSlots && area.slots[slot].owner.load(std::memory_order_acquire) == 0) continue;
+            for (std::size_t i = 0; i < kNodeGauges; ++i)
+                same->gauges[i] += area.slots[slot].nodes[n][i].load(relaxed);
+        }
+    }
+    for (NodeTotals& node : all) {
+        for (std::uint64_t& gauge : node.gauges) gauge = gauge >> 63 != 0 ? 0 : gauge;
+    }
+    return all;
 }
 
 Totals sum(const void* memory) noexcept

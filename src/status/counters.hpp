@@ -4,10 +4,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "status/histogram.hpp"
 #include "status/metrics.hpp"
+#include "status/node_cells.hpp"
 
 /// Counters in shared memory: each process adds in a slot of its own, readers sum the slots. Totals outlive
 /// reloads and the death of any process: a slot keeps its counts when its owner goes, and the next owner adds
@@ -19,20 +23,13 @@ inline constexpr unsigned kSlots = 128;
 
 namespace layout {
 
-using Cell = std::atomic<std::uint64_t>;
-static_assert(Cell::is_always_lock_free && sizeof(Cell) == 8, "cells are shared between processes");
-
 inline constexpr std::size_t kLine = 64;
-
-struct TimerCells {
-    std::array<Cell, buckets::kCount> count{};
-    Cell sum{};
-};
 
 struct alignas(kLine) Slot {
     std::atomic<std::int64_t> owner{};  ///< process id; 0 = free
     alignas(kLine) std::array<Cell, kCounters.size()> counters{};
     alignas(kLine) std::array<TimerCells, kTimers.size()> timers{};
+    alignas(kLine) NodeGauges nodes{};
 };
 
 struct alignas(kLine) Area {
@@ -40,6 +37,7 @@ struct alignas(kLine) Area {
     std::uint64_t fingerprint{};
     std::int64_t since{};
     Cell generation{};
+    alignas(kLine) std::array<Node, kNodes> nodes{};
     std::array<Slot, kSlots + 1> slots{};  ///< the last one belongs to nobody
 };
 
@@ -87,6 +85,27 @@ public:
     /// one. A larger number gives an unattached view.
     static Counters at(void* memory, unsigned slot) noexcept;
 
+    // Redis servers. `node`: what name_node() said; kNodes and more are ignored.
+    unsigned name_node(std::string_view name) noexcept;
+    void change(unsigned node, NodeGauge gauge, std::int64_t by) noexcept
+    {
+        if (slot_ != nullptr && node < kNodes)
+            grow(slot_->nodes[node][static_cast<std::size_t>(gauge)], static_cast<std::uint64_t>(by));
+    }
+    void add(unsigned node, NodeCounter counter) noexcept
+    {
+        if (area_ == nullptr || node >= kNodes) return;
+        area_->nodes[node].counters[static_cast<std::size_t>(counter)].fetch_add(1,
+                                                                                 std::memory_order_relaxed);
+    }
+    void record(unsigned node, std::uint64_t microseconds) noexcept
+    {
+        if (area_ == nullptr || node >= kNodes) return;
+        layout::TimerCells& cells = area_->nodes[node].round_trip;
+        cells.count[buckets::of(microseconds)].fetch_add(1, std::memory_order_relaxed);
+        cells.sum.fetch_add(microseconds, std::memory_order_relaxed);
+    }
+
     /// Gives a claimed slot to others; its counts stay, its gauges no longer count. Leaves *this unattached;
     /// copies must not be used any more.
     void release() noexcept;
@@ -110,7 +129,9 @@ public:
     }
 
 private:
-    Counters(layout::Slot* slot, bool owned) noexcept : slot_{slot}, owned_{owned} {}
+    Counters(layout::Area* area, layout::Slot* slot, bool owned) noexcept
+        : area_{area}, slot_{slot}, owned_{owned}
+    {}
 
     void grow(layout::Cell& cell, std::uint64_t n) noexcept
     {
@@ -121,6 +142,7 @@ private:
         }
     }
 
+    layout::Area* area_ = nullptr;
     layout::Slot* slot_ = nullptr;
     bool owned_ = false;
 };
@@ -150,5 +172,24 @@ struct Totals {
 
 /// Reads `memory`, which is usable(). Reads about one megabyte: for a status page, not for each request.
 Totals sum(const void* memory) noexcept;
+
+/// The figures of one Redis server, of all processes together.
+struct NodeTotals {
+    std::string name;
+    std::array<std::uint64_t, kNodeGauges> gauges{};
+    std::array<std::uint64_t, kNodeCounters> counters{};
+    Histogram round_trip;
+
+    std::uint64_t operator[](NodeGauge gauge) const noexcept
+    {
+        return gauges[static_cast<std::size_t>(gauge)];
+    }
+    std::uint64_t operator[](NodeCounter counter) const noexcept
+    {
+        return counters[static_cast<std::size_t>(counter)];
+    }
+};
+/// In the order in which they were named. Throws std::bad_alloc.
+std::vector<NodeTotals> sum_nodes(const void* memory);
 
 }

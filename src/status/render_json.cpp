@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/text.hpp"
 #include "status/zone_figures.hpp"
@@ -108,7 +109,9 @@ void write_counters(JsonTree& json, const Totals& totals)
     }
 }
 
-void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values)
+/// Calls `member(key)` for each figure; the text it returns gets the value.
+template <class Member>
+void write_values(const Histogram& values, Member&& member)
 {
     struct Quantile {
         std::string_view key;
@@ -116,17 +119,47 @@ void write_timer(JsonTree& json, const TimerInfo& timer, const Histogram& values
     };
     constexpr auto kQuantiles =
         std::to_array<Quantile>({{".p50_us", 0.5}, {".p95_us", 0.95}, {".p99_us", 0.99}, {".max_us", 1}});
-    const std::string object{timer.json_path};
-    append_integer(json.member(object + ".count"), values.total());
-    append_integer(json.member(object + ".sum_us"), values.sum);
+    append_integer(member(".count"), values.total());
+    append_integer(member(".sum_us"), values.sum);
     for (const Quantile& quantile : kQuantiles) {
-        std::string& out = json.member(object + std::string{quantile.key});
+        std::string& out = member(quantile.key);
         if (const auto value = values.quantile(quantile.q)) {
             append_integer(out, *value);
         } else {
             out += "null";
         }
     }
+}
+
+void write_timer(JsonTree& json, std::string_view path, const Histogram& values)
+{
+    write_values(values, [&](std::string_view key) -> std::string& {
+        return json.member(std::string{path}.append(key));
+    });
+}
+
+void append_node(std::string& out, const NodeTotals& node)
+{
+    JsonTree json{out};
+    append_json_string(json.member("name"), node.name);
+    for (const NodeFigure<NodeGauge>& figure : kNodeGaugeFigures)
+        append_integer(json.member(figure.json_key), node[figure.value]);
+    append_integer(json.member("openings"), node[NodeCounter::openings]);
+    for (const NodeFigure<NodeCounter>& figure : kNodeErrors)
+        append_integer(json.member("errors." + std::string{figure.json_key}), node[figure.value]);
+    write_timer(json, "round_trip", node.round_trip);
+    json.end();
+}
+
+void write_nodes(JsonTree& json, const std::vector<NodeTotals>& nodes)
+{
+    std::string& out = json.member("redis.nodes");
+    out += '[';
+    for (const NodeTotals& node : nodes) {
+        if (&node != &nodes.front()) out += ',';
+        append_node(out, node);
+    }
+    out += ']';
 }
 
 void append_zone(std::string& out, const ZoneReport& zone)
@@ -160,8 +193,10 @@ void render_json(const Snapshot& snapshot, std::string& out)
     JsonTree json{out};
     write_program(json, snapshot);
     write_counters(json, snapshot.totals);
-    for (std::size_t i = 0; i < kTimers.size(); ++i) write_timer(json, kTimers[i], snapshot.totals.timers[i]);
+    for (std::size_t i = 0; i < kTimers.size(); ++i)
+        write_timer(json, kTimers[i].json_path, snapshot.totals.timers[i]);
     write_zones(json, snapshot.zones);
+    write_nodes(json, snapshot.nodes);
     json.end();
     out += '\n';
 }

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/text.hpp"
 #include "status/zone_figures.hpp"
@@ -79,22 +80,66 @@ void append_counters(std::string& out, const Totals& totals)
     }
 }
 
-void append_timer(std::string& out, const TimerInfo& timer, const Histogram& values)
+/// `labels`: nothing, or name="value" of what the values are of.
+void append_histogram(std::string& out, std::string_view name, const std::string& labels,
+                      const Histogram& values)
 {
-    begin_family(out, timer.name, "histogram", timer.help);
+    const std::string before = labels.empty() ? "" : labels + ",";
+    const std::string alone = labels.empty() ? "" : "{" + labels + "}";
     for (const std::uint64_t end : kEnds) {
-        out.append(timer.name).append("_bucket{le=\"");
+        out.append(name).append("_bucket{").append(before).append("le=\"");
         append_seconds(out, end);
         out += "\"}";
         append_sample(out, values.at_most(end));
     }
     const std::uint64_t total = values.total();
-    out.append(timer.name).append("_bucket{le=\"+Inf\"}");
+    out.append(name).append("_bucket{").append(before).append("le=\"+Inf\"}");
     append_sample(out, total);
-    out.append(timer.name).append("_sum ");
+    out.append(name).append("_sum").append(alone).append(" ");
     append_seconds(out, values.sum);
-    out.append("\n").append(timer.name).append("_count");
+    out.append("\n").append(name).append("_count").append(alone);
     append_sample(out, total);
+}
+
+void append_timer(std::string& out, const TimerInfo& timer, const Histogram& values)
+{
+    begin_family(out, timer.name, "histogram", timer.help);
+    append_histogram(out, timer.name, {}, values);
+}
+
+void append_nodes(std::string& out, const std::vector<NodeTotals>& nodes)
+{
+    if (nodes.empty()) return;
+    const auto family = [&](std::string_view name, Kind kind, std::string_view help, auto value) {
+        begin_family(out, name, type_name(kind), help);
+        for (const NodeTotals& node : nodes) {
+            open_label(out, name, "node", node.name);
+            out += '}';
+            append_sample(out, node[value]);
+        }
+    };
+    for (const NodeFigure<NodeGauge>& figure : kNodeGaugeFigures)
+        family(figure.name, Kind::gauge, figure.help, figure.value);
+    family("edge_redis_breaker_openings_total", Kind::counter,
+           "How often a worker stopped asking this server.", NodeCounter::openings);
+    constexpr std::string_view kErrors = "edge_redis_errors_total";
+    begin_family(out, kErrors, "counter", "Commands without a usable answer, by what came instead.");
+    for (const NodeTotals& node : nodes) {
+        for (const NodeFigure<NodeCounter>& figure : kNodeErrors) {
+            open_label(out, kErrors, "node", node.name);
+            out += ",kind=";
+            append_label_value(out, figure.json_key);
+            out += '}';
+            append_sample(out, node[figure.value]);
+        }
+    }
+    constexpr std::string_view kRoundTrip = "edge_redis_round_trip_seconds";
+    begin_family(out, kRoundTrip, "histogram", "Time from a command to its answer.");
+    for (const NodeTotals& node : nodes) {
+        std::string label = "node=";
+        append_label_value(label, node.name);
+        append_histogram(out, kRoundTrip, label, node.round_trip);
+    }
 }
 
 void append_zones(std::string& out, const std::vector<ZoneReport>& zones)
@@ -118,6 +163,7 @@ void render_prometheus(const Snapshot& snapshot, std::string& out)
     append_counters(out, snapshot.totals);
     for (std::size_t i = 0; i < kTimers.size(); ++i) append_timer(out, kTimers[i], snapshot.totals.timers[i]);
     append_zones(out, snapshot.zones);
+    append_nodes(out, snapshot.nodes);
 }
 
 }

@@ -47,6 +47,7 @@ struct Snapshot {
     ProgramReport program;
     Totals totals;
     std::vector<ZoneReport> zones;  ///< names are unique
+    std::vector<NodeTotals> nodes;  ///< the same
 };
 
 /// Of the requests whose answer was looked for in the cache (all but BYPASS and PASS), the share answered
@@ -82,7 +83,10 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///      "zones": [{"name": string, "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit",
 ///                 "evictions", "evicted_bytes", "refused", "recoveries", "purge_sequence", "purge_floor",
 ///                 "purge_soft_floor", "purge_tags", "purge_tags_limit", "purge_prefixes",
-///                 "purge_overflows"}]}
+///                 "purge_overflows"}],
+///      "redis": {"nodes": [{"name": string, "connections", "in_flight", "breakers_open", "openings",
+///                           "errors": {"timed_out", "lost", "refused", "protocol", "error_reply"},
+///                           "round_trip": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}}]}}
 ///
 /// Counters are integers below 2^64 (a reader that keeps numbers as doubles loses digits from 2^53 on).
 /// Quantiles are microseconds within 1/32, null without values. Bytes of a name that are not UTF-8 appear as

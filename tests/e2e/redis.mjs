@@ -42,7 +42,7 @@ const conf = (number, { url = `redis://127.0.0.1:${port(0)}`, redisConf = '', wo
     server {
         listen 127.0.0.1:${number};
         server_name edge;
-        add_header X-Cache "$edge_cache_status $edge_cache_level";
+        add_header X-Cache "$edge_cache_status $edge_cache_level" always;
         location / { edge_cache main redis=shared redis_part=64k; proxy_pass http://127.0.0.1:${port(1)}; }
         location /huge { edge_cache main redis=shared redis_max=4m redis_part=256k; proxy_pass http://127.0.0.1:${port(1)}; }
         location /twice { edge_cache main redis=shared redis_min_uses=2; proxy_pass http://127.0.0.1:${port(1)}; }
@@ -123,8 +123,11 @@ await test('a large body comes in parts, a range of it too', async () => {
 });
 await test('a body that lacks a part is asked of the origin', async () => {
     await seen(a, '/huge');
-    await until(async () => (await redis.command('KEYS', 'edge:*.*.11')).length === 1, 'the last part is there');
-    const [part] = await redis.command('KEYS', 'edge:*.*.11');
+    const part = await until(async () => {
+        for (const key of await redis.command('KEYS', 'edge:*.*.7')) if (await redis.command('STRLEN', key) > 200_000) return key;
+        return undefined;
+    }, 'the parts are there');
+    await until(async () => (await redis.command('KEYS', `${part.slice(0, part.indexOf('}') + 1)}*`)).length === 13, 'the value and its 12 parts');
     await redis.command('DEL', part);
     const answer = await at(b, '/huge');
     assert(how(answer) === 'MISS' && answer.body.equals(big(3_000_000)), how(answer));
@@ -150,8 +153,8 @@ await test('a 304 renews what others find', async () => {
     await sleep(1200);
     const renewed = await at(a, '/short');
     equal(how(renewed), 'REVALIDATED zone');
-    await until(async () => (await at(b, '/short?none')).status === 200 && (await redis.command('KEYS', 'edge:*')).length, 'nothing');
-    const answer = await until(async () => { const got = await at(b, '/short'); return how(got).includes('redis') && got; }, 'it is fresh there');
+    await sleep(50);
+    const answer = await at(b, '/short');
     equal([how(answer), times('/short')], ['HIT redis', 2]);
 });
 await test('a stale one in the zone is replaced by what another host has renewed', async () => {
@@ -162,7 +165,8 @@ await test('a stale one in the zone is replaced by what another host has renewed
     equal(how(await at(b, '/both')), 'HIT redis');
     await sleep(2100);
     equal(how(await at(a, '/both')), 'REVALIDATED zone');
-    const answer = await until(async () => { const got = await at(b, '/both'); return got; }, 'an answer');
+    await sleep(50);
+    const answer = await at(b, '/both');
     equal([how(answer), times('/both')], ['HIT redis', 2]);
 });
 await test('many that want the same at once ask Redis once, and the origin once', async () => {
@@ -201,11 +205,11 @@ await test('a restarted host finds all it had, one that reloads too', async () =
     await seen(a, '/again?1');
     await hostB.stop();
     await hostB.start(conf(b));
-    await request(b, '/status');
     const answer = await at(b, '/again?1');
-    equal([how(answer), times('/again?1')], ['MISS', 1].map((v, i) => (i ? times('/again?1') : how(answer))));
+    equal([how(answer), times('/again?1')], ['HIT redis', 1]);
+    await seen(a, '/again?2');
     await hostB.reload();
-    await until(async () => (await at(b, '/status')).status === 200, 'b answers');
+    equal([how(await at(b, '/again?1')), how(await at(b, '/again?2'))], ['HIT zone', 'HIT redis']);
 });
 await test('garbage in Redis is a miss that is counted', async () => {
     await seen(a, '/bent?1');
@@ -272,8 +276,8 @@ await test('the status page and the metrics tell of the nodes', async () => {
     const { redis: { nodes } } = await status(a);
     const node = nodes.find(({ name }) => name === `127.0.0.1:${port(0)}`);
     assert(node, JSON.stringify(nodes));
-    assert(node.connections >= 1 && node.answers > 0 && node.errors.timed_out > 0 && node.errors.lost > 0, JSON.stringify(node));
-    assert(node.latency.count > 0 && node.latency.p99_us > 0, JSON.stringify(node.latency));
+    assert(node.connections >= 1 && node.errors.timed_out > 0 && node.errors.lost > 0, JSON.stringify(node));
+    assert(node.round_trip.count > 0 && node.round_trip.p99_us > 0 && node.openings > 0, JSON.stringify(node));
     const text = (await request(a, '/metrics')).body.toString();
     assert(text.includes(`edge_redis_connections{node="127.0.0.1:${port(0)}"}`), text.slice(0, 500));
 });

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 #include <utility>
 
 #include "nginx/barrier.hpp"
@@ -43,31 +42,121 @@ std::optional<Address> literal_address(const Url& url)
 
 namespace {
 
-constexpr ngx_msec_t kAskTimeoutMs = 5'000;
-constexpr ngx_msec_t kLeastMs = 1'000;   ///< between questions
-constexpr ngx_msec_t kMostMs = 300'000;  ///< however long an answer is said to be valid
-constexpr ngx_msec_t kAfterFailureMs = 2'000;
+constexpr ngx_msec_t kPatience = 5000;      ///< for one answer of the resolver's
+constexpr ngx_msec_t kAfterFailure = 3000;  ///< until it is asked again
+constexpr time_t kShortest = 1;  ///< seconds; what is said to be valid for less is asked for no sooner
 
-bool same_set(const std::vector<Address>& a, const std::vector<Address>& b) noexcept
+bool same_texts(const std::vector<Address>& a, const std::vector<Address>& b)
 {
-    const auto contains = [](const std::vector<Address>& all, const Address& one) {
-        return std::any_of(all.begin(), all.end(),
-                           [&](const Address& other) { return other.text == one.text; });
+    const auto texts = [](const std::vector<Address>& addresses) {
+        std::vector<std::string_view> all;
+        for (const Address& address : addresses) all.push_back(address.text);
+        std::sort(all.begin(), all.end());
+        return all;
     };
-    return std::all_of(a.begin(), a.end(), [&](const Address& one) { return contains(b, one); }) &&
-           std::all_of(b.begin(), b.end(), [&](const Address& one) { return contains(a, one); });
+    return texts(a) == texts(b);
+}
+
+Address with_port(const ngx_resolver_addr_t& from, std::uint16_t port)
+{
+    Address address;
+    address.length = std::min<socklen_t>(from.socklen, sizeof(address.storage));
+    std::memcpy(&address.storage, from.sockaddr, address.length);
+    auto* sockaddr = reinterpret_cast<struct sockaddr*>(&address.storage);
+    ngx_inet_set_port(sockaddr, port);
+    u_char text[NGX_SOCKADDR_STRLEN];
+    const std::size_t size = ngx_sock_ntop(sockaddr, address.length, text, sizeof(text), 1);
+    address.text.assign(reinterpret_cast<char*>(text), size);
+    return address;
 }
 
 }
 
-Addresses::Addresses(const Endpoint& endpoint, const Settings& settings, Changed changed, void* owner)
-    : settings_{settings}, url_{endpoint.url}, changed_{changed}, owner_{owner}, known_{endpoint.addresses}
+Addresses::Addresses(const Endpoint& endpoint, const Settings& settings,
+                     void (*changed)(void* owner) noexcept, void* owner)
+    : host_{endpoint.url.host},
+      port_{endpoint.url.port},
+      resolver_{settings.resolver},
+      changed_{changed},
+      owner_{owner},
+      known_{endpoint.addresses}
 {
     if (auto literal = literal_address(endpoint.url)) {
-        known_.assign(1, std::move(*literal));
-    } else if (settings.resolver != nullptr) {
-        ask();
+        known_ = {std::move(*literal)};
+        resolver_ = nullptr;
     }
+    hooks_.owner = this;
+    hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
+    hooks_.timer.data = &hooks_.no_connection;
+    hooks_.timer.log = ngx_cycle->log;
+    hooks_.timer.cancelable = 1;
+    hooks_.timer.handler = [](ngx_event_t* event) noexcept {
+        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->ask();
+    };
+    if (resolver_ != nullptr) ask_again_in(1);
+}
+
+Addresses::~Addresses()
+{
+    stop();
+}
+
+void Addresses::stop() noexcept
+{
+    resolver_ = nullptr;
+    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    if (asking_ != nullptr) ngx_resolve_name_done(std::exchange(asking_, nullptr));
+}
+
+void Addresses::ask_again_in(ngx_msec_t after) noexcept
+{
+    ngx_add_timer((&hooks_.timer), after);
+}
+
+void Addresses::ask() noexcept
+{
+    if (resolver_ == nullptr || asking_ != nullptr || ngx_exiting) return;
+    ngx_resolver_ctx_t* question = ngx_resolve_start(resolver_, nullptr);
+    if (question == nullptr || question == NGX_NO_RESOLVER) return ask_again_in(kAfterFailure);
+    question->name = {host_.size(), reinterpret_cast<u_char*>(const_cast<char*>(host_.data()))};
+    question->handler = [](ngx_resolver_ctx_t* answer) noexcept {
+        static_cast<Addresses*>(answer->data)->answered();
+    };
+    question->data = this;
+    question->timeout = kPatience;
+    question->cancelable = 1;
+    asking_ = question;
+    if (ngx_resolve_name(question) == NGX_OK) return;
+    asking_ = nullptr;  // freed by whoever failed
+    ask_again_in(kAfterFailure);
+}
+
+void Addresses::answered() noexcept
+{
+    ngx_resolver_ctx_t* answer = std::exchange(asking_, nullptr);
+    const time_t valid_for = std::max<time_t>(answer->valid - ngx_time(), kShortest);
+    const bool well = answer->state == NGX_OK && answer->naddrs != 0;
+    if (!well) {
+        // A name that is gone for a while is better than none.
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis: %s could not be resolved (%i: %s)",
+                      host_.c_str(), answer->state, ngx_resolver_strerror(answer->state));
+    }
+    ngx::guarded<int>(ngx_cycle->log, 0, [&] {
+        if (well) take(*answer);
+        return 0;
+    });
+    ngx_resolve_name_done(answer);
+    if (resolver_ != nullptr) ask_again_in(well ? static_cast<ngx_msec_t>(valid_for) * 1000 : kAfterFailure);
+}
+
+void Addresses::take(const ngx_resolver_ctx_t& answer)
+{
+    std::vector<Address> now;
+    for (ngx_uint_t i = 0; i < answer.naddrs; ++i) now.push_back(with_port(answer.addrs[i], port_));
+    if (same_texts(now, known_)) return;
+    known_ = std::move(now);
+    turn_ = 0;
+    changed_(owner_);
 }
 
 const Address* Addresses::next() noexcept
@@ -77,66 +166,8 @@ const Address* Addresses::next() noexcept
 
 bool Addresses::has(std::string_view text) const noexcept
 {
-    return std::any_of(known_.begin(), known_.end(), [=](const Address& one) { return one.text == text; });
-}
-
-void Addresses::stop() noexcept
-{
-    timer_.cancel();
-    if (asking_ != nullptr) ngx_resolve_name_done(std::exchange(asking_, nullptr));
-}
-
-void Addresses::ask() noexcept
-{
-    if (ngx_exiting) return;
-    timer_.arm(kAfterFailureMs);
-    ngx_resolver_ctx_t* ctx = ngx_resolve_start(settings_.resolver, nullptr);
-    if (ctx == nullptr || ctx == NGX_NO_RESOLVER) return;
-    ctx->name = {url_.host.size(), reinterpret_cast<u_char*>(const_cast<char*>(url_.host.data()))};
-    ctx->handler = [](ngx_resolver_ctx_t* answer) noexcept {
-        auto* self = static_cast<Addresses*>(answer->data);
-        self->asking_ = nullptr;
-        ngx::guarded<int>(ngx_cycle->log, 0, [&] {
-            self->answered(*answer);
-            return 0;
-        });
-        ngx_resolve_name_done(answer);
-    };
-    ctx->data = this;
-    ctx->timeout = kAskTimeoutMs;
-    ctx->cancelable = 1;
-    asking_ = ctx;  // the handler may be called from within
-    if (ngx_resolve_name(ctx) != NGX_OK) asking_ = nullptr;
-}
-
-void Addresses::answered(ngx_resolver_ctx_t& answer)
-{
-    if (answer.state != 0 || answer.naddrs == 0) {
-        const std::string why{ngx_resolver_strerror(answer.state)};
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: its name is not resolved: %s",
-                      url_.address().c_str(), why.c_str());
-        return;  // again when the timer says so
-    }
-    std::vector<Address> now;
-    for (ngx_uint_t i = 0; i < answer.naddrs; ++i) {
-        Address& one = now.emplace_back();
-        one.length = answer.addrs[i].socklen;
-        ngx_memcpy(&one.storage, answer.addrs[i].sockaddr, one.length);
-        ngx_inet_set_port(reinterpret_cast<sockaddr*>(&one.storage), url_.port);
-        u_char text[NGX_SOCKADDR_STRLEN];
-        const std::size_t length =
-            ngx_sock_ntop(reinterpret_cast<sockaddr*>(&one.storage), one.length, text, sizeof(text), 1);
-        one.text.assign(reinterpret_cast<char*>(text), length);
-    }
-    const auto valid = static_cast<ngx_msec_int_t>((answer.valid - ngx_time()) * 1000);
-    timer_.arm(static_cast<ngx_msec_t>(std::clamp<ngx_msec_int_t>(valid, kLeastMs, kMostMs)));
-    if (same_set(known_, now)) return;
-    const bool first = known_.empty();
-    known_ = std::move(now);
-    if (first) return;
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "edge: redis %s: its address is %s now",
-                  url_.address().c_str(), known_.front().text.c_str());
-    changed_(owner_);
+    return std::any_of(known_.begin(), known_.end(),
+                       [&](const Address& address) { return address.text == text; });
 }
 
 }

@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "nginx/timer.hpp"
 #include "redis/glue/settings.hpp"
 
 namespace edge::redis {
@@ -13,37 +13,44 @@ namespace edge::redis {
 /// The address an URL names when it takes no resolver: of a unix socket or a numeric host.
 std::optional<Address> literal_address(const Url& url);
 
-/// The addresses of one node, in turn. A name is asked for again and again where there is a resolver, as
-/// often as its answers are valid; while nobody answers, and when the name is gone, those known last stay.
+/// The addresses of one node, in turn. Those of a name are asked for again when their time is over, where
+/// there is a resolver; else they stay what they were when the configuration was read.
 class Addresses {
 public:
-    /// Called from the event loop when the set has changed.
-    using Changed = void (*)(void* owner) noexcept;
-
-    Addresses(const Endpoint& endpoint, const Settings& settings, Changed changed, void* owner);
-    ~Addresses() { stop(); }
+    /// `changed(owner)` is called from the event loop when an address has come or gone, the first ones too.
+    Addresses(const Endpoint& endpoint, const Settings& settings, void (*changed)(void* owner) noexcept,
+              void* owner);
+    ~Addresses();
     Addresses(const Addresses&) = delete;
     Addresses& operator=(const Addresses&) = delete;
 
     /// nullptr: none is known yet.
     const Address* next() noexcept;
-    /// Whether `text` is the text of one of them.
+    /// Whether this one, by its text, is one of them still.
     bool has(std::string_view text) const noexcept;
-    /// Asks nobody any more.
+    /// No more questions.
     void stop() noexcept;
 
 private:
+    struct Hooks {
+        ngx_event_t timer;
+        ngx_connection_t no_connection;  // the debug log reads `fd` through a timer's data
+        Addresses* owner;
+    };
     void ask() noexcept;
-    void answered(ngx_resolver_ctx_t& answer);
+    void answered() noexcept;
+    void take(const ngx_resolver_ctx_t& answer);
+    void ask_again_in(ngx_msec_t after) noexcept;
 
-    const Settings& settings_;
-    const Url& url_;
-    const Changed changed_;
-    void* const owner_;
+    const std::string host_;
+    const std::uint16_t port_;
+    ngx_resolver_t* resolver_;  ///< nullptr: nobody to ask, or nothing to ask for
+    void (*changed_)(void* owner) noexcept;
+    void* owner_;
     std::vector<Address> known_;
     std::size_t turn_ = 0;
     ngx_resolver_ctx_t* asking_ = nullptr;
-    ngx::Timer timer_{[](void* self) noexcept { static_cast<Addresses*>(self)->ask(); }, this};
+    Hooks hooks_{};
 };
 
 }

@@ -155,10 +155,10 @@ bool Connection::connect() noexcept
         return false;
     }
     const bool begun = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
-        peer_ = address->text;
         reader_ = std::make_unique<ReplyReader>(
             [](void* self, const Reply& reply) noexcept { static_cast<Connection*>(self)->on_reply(reply); },
             this);
+        peer_ = address->text;
         return true;
     });
     if (!begun) return false;

@@ -48,8 +48,7 @@ public:
     std::size_t in_flight() const noexcept { return pending_.size(); }
     std::size_t unsent() const noexcept { return unsent_; }  ///< bytes
     Node& node() const noexcept { return node_; }
-    /// The text of the address it is, or was, connected to.
-    const std::string& peer() const noexcept { return peer_; }
+    const std::string& peer() const noexcept { return peer_; }  ///< the address it is connected to
 
 private:
     enum class Step : std::uint8_t { closed, connecting, securing, greeting, ready };
@@ -110,10 +109,10 @@ private:
     std::string doom_;               ///< and what to say
     unsigned greetings_ = 0;         ///< replies to the greeting still to come
     ngx_connection_t* c_ = nullptr;
-    std::string peer_;
     std::unique_ptr<ReplyReader> reader_;
     std::deque<Pending> pending_;
     std::deque<Segment> out_;
+    std::string peer_;
     std::string greeting_;  ///< what of it is not written yet
     std::size_t unsent_ = 0;
     ngx_msec_t connect_by_ = 0;

@@ -35,7 +35,7 @@ Node::Node(const Endpoint& endpoint, const Settings& settings, bool readonly)
       readonly_{readonly},
       name_{endpoint.url.address()},
       number_{observer.node(name_)},
-      addresses_{endpoint_, settings, [](void* self) noexcept { static_cast<Node*>(self)->moved(); }, this},
+      addresses_{endpoint, settings, [](void* self) noexcept { static_cast<Node*>(self)->moved(); }, this},
       probe_{[](void* self, const Answer& answer) noexcept { static_cast<Node*>(self)->probed(answer); },
              this}
 {
@@ -93,9 +93,10 @@ void Node::open() noexcept
 
 void Node::close() noexcept
 {
+    if (!closed_ && !breaker_.allows()) observer.breaker(number_, breaker_.state(), Breaker::State::closed);
     closed_ = true;
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
     addresses_.stop();
+    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
     leave_.cancel();
     probe_.cancel();
     close_connections(Failure::lost);
@@ -120,6 +121,7 @@ void Node::moved() noexcept
         const bool there = std::find(dedicated_.begin(), dedicated_.end(), connection) != dedicated_.end();
         if (there && !addresses_.has(connection->peer())) connection->close(Failure::lost);
     }
+    open();
 }
 
 void Node::let_go() noexcept

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "nginx/timer.hpp"
 #include "redis/breaker.hpp"
 #include "redis/glue/addresses.hpp"
 #include "redis/glue/call.hpp"
