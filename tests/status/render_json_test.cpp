@@ -82,6 +82,15 @@ BOOST_AUTO_TEST_CASE(the_page_is_one_valid_object_with_the_documented_names_and_
             expected.insert(std::string{zone} + key);
         }
     }
+    for (const char* node : {"redis.nodes[0].", "redis.nodes[1]."}) {
+        for (const char* key :
+             {"name", "connections", "in_flight", "breakers_open", "openings", "errors.timed_out",
+              "errors.lost", "errors.refused", "errors.protocol", "errors.error_reply", "round_trip.count",
+              "round_trip.sum_us", "round_trip.p50_us", "round_trip.p95_us", "round_trip.p99_us",
+              "round_trip.max_us"}) {
+            expected.insert(std::string{node} + key);
+        }
+    }
     std::set<std::string> found;
     for (const auto& [path, value] : values) found.insert(path);
     BOOST_TEST(found == expected, boost::test_tools::per_element());
@@ -105,6 +114,20 @@ BOOST_AUTO_TEST_CASE(names_that_others_rely_on_keep_their_place_and_value)
     BOOST_TEST(number(values, "cache.invalidations") == counter(Counter::invalidations));
     BOOST_TEST(number(values, "cache.stale_if_error") == counter(Counter::stale_if_error));
     BOOST_TEST(number(values, "cache.answers.only_if_cached") == counter(Counter::answers_only_if_cached));
+}
+
+BOOST_AUTO_TEST_CASE(the_figures_of_a_node_are_where_they_belong)
+{
+    const JsonValues values = JsonReader::read(json(sample_snapshot()));
+    BOOST_TEST(values.at("redis.nodes[0].name").text == "10.0.0.5:6379");
+    BOOST_TEST(values.at("redis.nodes[1].name").text == "uni\"x:");
+    BOOST_TEST(number(values, "redis.nodes[0].connections") == "3001");
+    BOOST_TEST(number(values, "redis.nodes[0].in_flight") == "3002");
+    BOOST_TEST(number(values, "redis.nodes[0].breakers_open") == "3003");
+    BOOST_TEST(number(values, "redis.nodes[0].errors.timed_out") == "3004");
+    BOOST_TEST(number(values, "redis.nodes[0].errors.error_reply") == "3008");
+    BOOST_TEST(number(values, "redis.nodes[0].openings") == "3009");
+    BOOST_TEST(number(values, "redis.nodes[0].round_trip.sum_us") == "4010");
 }
 
 BOOST_AUTO_TEST_CASE(the_program_is_described)

@@ -163,6 +163,24 @@ BOOST_AUTO_TEST_CASE(values_beyond_the_last_bucket_are_in_the_count)
     BOOST_TEST(page.samples.at("edge_cache_origin_duration_seconds_bucket{le=\"+Inf\"}") == "3");
 }
 
+BOOST_AUTO_TEST_CASE(nodes_have_their_name_as_label)
+{
+    const std::string page = text(sample_snapshot());
+    for (const char* line :
+         {"\nedge_redis_connections{node=\"10.0.0.5:6379\"} 3001\n",
+          "\nedge_redis_in_flight{node=\"uni\\\"x:\"} 3002\n",
+          "\nedge_redis_breakers_open{node=\"10.0.0.5:6379\"} 3003\n",
+          "\nedge_redis_breaker_openings_total{node=\"10.0.0.5:6379\"} 3009\n",
+          "\nedge_redis_errors_total{node=\"10.0.0.5:6379\",kind=\"lost\"} 3005\n",
+          "\nedge_redis_round_trip_seconds_bucket{node=\"10.0.0.5:6379\",le=\"0.00025\"} 0\n",
+          "\nedge_redis_round_trip_seconds_bucket{node=\"10.0.0.5:6379\",le=\"0.0005\"} 10\n",
+          "\nedge_redis_round_trip_seconds_sum{node=\"10.0.0.5:6379\"} 0.00401\n",
+          "\nedge_redis_round_trip_seconds_count{node=\"uni\\\"x:\"} 10\n"}) {
+        BOOST_TEST(page.find(line) != page.npos, line);
+    }
+    BOOST_TEST(text(Snapshot{}).find("edge_redis_connections") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(without_zones_no_zone_family_is_declared)
 {
     BOOST_TEST(text(Snapshot{}).find("zone=") == std::string::npos);

@@ -41,6 +41,15 @@ inline Snapshot sample_snapshot()
                                     .purge_prefixes = 2015,
                                     .purge_overflows = 2016});
     page.zones.push_back(ZoneReport{.name = "we\"i\\r\nd\xff", .capacity_bytes = UINT64_MAX});
+    NodeTotals node{.name = "10.0.0.5:6379",
+                    .gauges = {3001, 3002, 3003},
+                    .counters = {3004, 3005, 3006, 3007, 3008, 3009},
+                    .round_trip = {}};
+    node.round_trip.count[buckets::of(400)] = 10;
+    node.round_trip.sum = 4010;
+    page.nodes.push_back(node);
+    node.name = "uni\"x:";
+    page.nodes.push_back(node);
     return page;
 }
 
