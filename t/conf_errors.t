@@ -200,7 +200,7 @@ my @refused = (
     ['location', 'edge_cache_stale off; edge_cache_stale if_error=1h;', $twice],
 
     ['http', 'edge_redis shared;', $syntax],
-    ['http', 'edge_redis shared pool=2;', qr/edge_redis: parameter 2 is no URL|edge_redis: expected a name and one URL, as in edge_redis main redis:\/\/10\.0\.0\.5:6379/],
+    ['http', 'edge_redis shared pool=2;', qr/edge_redis: expected a name and an URL, as in edge_redis main redis:\/\/10\.0\.0\.5:6379/],
     ['http', 'edge_redis shared 10.0.0.5:6379;', qr/edge_redis: parameter 2 is no URL: expected redis:\/\/host:port, rediss:\/\/host:port or unix:\/path/],
     ['http', 'edge_redis shared redis://user:secret@h:0;', qr/edge_redis: parameter 2 is no URL: expected a port from 1 to 65535(?!.*secret)/],
     ['http', 'edge_redis shared redis://127.0.0.1 pool=0;', qr/edge_redis: "pool=0", expected 1 to 16 connections of a worker, as in pool=2/],
@@ -250,7 +250,6 @@ my @refused = (
     ['if', 'edge_status json;', $place],
 
     ['location', 'edge_cache_ttl 1m;', qr/unknown directive "edge_cache_ttl"/],
-    ['http', 'edge_redis r pool=2;', qr/edge_redis: expected a name and an URL, as in edge_redis main redis:/],
     ['http', 'edge_redis r redis://10.0.0.1 redis://10.0.0.2;', qr/edge_redis: several URLs are nodes of a cluster \(cluster=on\) or Sentinels \(sentinel=name\)/],
     ['http', 'edge_redis r redis://10.0.0.1 cluster=on sentinel=shop;', qr/edge_redis: cluster=on and sentinel= exclude each other/],
     ['http', 'edge_redis r redis://10.0.0.1 cluster=yes;', qr/edge_redis: "cluster=yes", expected cluster=on or cluster=off/],
@@ -337,7 +336,7 @@ my @accepted = (
     ['location', 'edge_cache_stale while_revalidate=30s if_error=1h;'],
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
-    ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop: replicas=on;'],
+    ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop:;'],
     ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix=;'],
     ['http', 'edge_redis a rediss://127.0.0.1 tls_verify=off tls_name=redis.test;'],
     ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a redis_max=8m redis_part=4k redis_min_uses=2;'],

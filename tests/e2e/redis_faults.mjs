@@ -3,11 +3,12 @@
 // ever, and Redis is used again when it is well. Each fault comes while clients ask for more keys than the zone holds.
 // timeout: 280
 import fs from 'node:fs';
-import { assert, equal, port, sleep, startNginx, test, until } from './lib/e2e.mjs';
+import { assert, equal, port, request, sleep, startNginx, test, until } from './lib/e2e.mjs';
 import { Clock } from './lib/clock.mjs';
 import { startDns } from './lib/dns.mjs';
 import { startFaultProxy } from './lib/fault_proxy.mjs';
 import { KeyLoad, keyEdge, startKeyOrigin } from './lib/key_load.mjs';
+import { faultOf } from './lib/load.mjs';
 import { certificates, startRedis } from './lib/redis.mjs';
 
 const [edge, origin, redisPort, proxyPort, otherPort, second, dnsPort] = [0, 1, 2, 3, 4, 5, 6].map(port);
@@ -124,6 +125,26 @@ await fault('the user may not write any more', {
 
 await fault('Redis answers late, but in time', { begin: () => proxy.set('delay', { ms: 60 }), end: () => proxy.set('pass'),
     during: (figures) => assert(figures.redis.count > 20 && figures.redis.p50 >= 50, `answers from Redis: ${JSON.stringify(figures)}`) });
+await test('Redis answers each question in time, but a large body takes many: they have one time-out together', async () => {
+    // More of them than the zone holds.
+    const large = Array.from({ length: 7 }, (_, n) => `/large/${n}`);
+    for (const target of large) equal((await request(edge, target)).headers['x-cache'], 'MISS', target);
+    const levels = async () => {
+        const all = [];
+        for (const target of large) {
+            const begun = performance.now();
+            const { status, headers, body } = await request(edge, target);
+            equal([status, faultOf(body, target, '-')], [200, undefined], target);
+            all.push({ kind: headers['x-cache'] === 'HIT' ? headers['x-level'] : 'miss', ms: performance.now() - begun });
+        }
+        return all;
+    };
+    await until(async () => (await levels()).filter(({ kind }) => kind === 'redis').length >= 3, 'they come from Redis');
+    proxy.set('delay', { ms: 200 });
+    const slow = (await levels()).filter(({ kind }) => kind !== 'zone');
+    proxy.set('pass');
+    assert(slow.length >= 3 && slow.every(({ kind, ms }) => kind === 'miss' && ms < 2 * timeout + 150), JSON.stringify(slow));
+});
 await fault('Redis answers too late', { begin: () => proxy.set('delay', { ms: 1200 }), end: () => proxy.set('pass'), lasts: 2500 });
 await fault('Redis never answers', { begin: () => proxy.set('silence'), end: () => { proxy.set('pass'); proxy.cutAll(); } });
 await broken('connections end as soon as they are made', 'refuse');
@@ -161,7 +182,7 @@ await redis.kill();
 /** An edge of its own for `body`, under load. */
 async function other(name, settings, options, body) {
     await test(name, async () => {
-        const server = await startNginx(`edge-${name.replace(/\W+/g, '-').slice(0, 30)}`, keyEdge(second, origin, settings, options));
+        const server = await startNginx(`edge-${name.replace(/\W+/g, '-').slice(0, 30)}`, { ...keyEdge(second, origin, settings, options), env: options.env });
         const clients = new KeyLoad(second);
         try {
             await body(clients, server);
@@ -187,6 +208,21 @@ await other('TLS: the authority is unknown', `rediss://127.0.0.1:${otherPort} tl
     assert(/edge: redis .*(certificate|TLS)/.test(server.log()), 'the log does not say it');
 });
 await secure.kill();
+
+const own = new Clock('edge');
+const plain = await startRedis('plain', { port: redisPort });
+await other("the edge's own clock jumps", `redis://127.0.0.1:${redisPort}`, { env: own.env }, async (clients) => {
+    await used('before', clients);
+    // Days ahead nothing that the app has dated is fresh; days behind everything comes from the future.
+    for (const seconds of [200, -200, 86400, -86400, 0]) {
+        own.jump(seconds);
+        const { good } = clients;
+        await until(() => clients.good > good + 200, 'answers');
+        clients.check(200);
+        if (Math.abs(seconds) < 600) await used(`${seconds} s off`, clients);
+    }
+});
+await plain.kill();
 
 const dns = await startDns(dnsPort);
 dns.names.set('cache.test', ['127.0.0.1']);

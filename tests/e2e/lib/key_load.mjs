@@ -7,12 +7,13 @@ import { faultOf, makeBody } from './load.mjs';
 
 const lengthOf = (n) => [300, 2_000, 4_000, 6_000, 9_000, 14_000, 30_000, 700][n % 8];
 
-/** /k/N; each answer is a version of its own. `asked` counts. */
+/** /k/N, and /large/N of 700 KB; each answer is a version of its own. `asked` counts. */
 export async function startKeyOrigin(number, { control = 'max-age=600' } = {}) {
     const origin = { asked: 0 };
     await startOrigin(number, (request, response) => {
         origin.asked += 1;
-        const body = makeBody(request.url, '-', `v${origin.asked}`, lengthOf(Number(request.url.split('/')[2])));
+        const [, kind, n] = request.url.split('/');
+        const body = makeBody(request.url, '-', `v${origin.asked}`, kind === 'large' ? 700_000 : lengthOf(Number(n)));
         response.writeHead(200, { 'Cache-Control': control, 'Content-Length': body.length, 'X-Version': `v${origin.asked}` });
         response.end(body);
     });
