@@ -13,7 +13,7 @@ namespace {
 
 using Kind = Refusal::Kind;
 
-constexpr std::array<std::pair<std::string_view, Kind>, 14> kWords{{
+constexpr std::array<std::pair<std::string_view, Kind>, 8> kWords{{
     {"MOVED", Kind::moved},
     {"ASK", Kind::ask},
     {"TRYAGAIN", Kind::try_again},
@@ -22,12 +22,6 @@ constexpr std::array<std::pair<std::string_view, Kind>, 14> kWords{{
     {"BUSY", Kind::loading},
     {"READONLY", Kind::read_only},
     {"MASTERDOWN", Kind::master_down},
-    {"OOM", Kind::full},
-    {"NOAUTH", Kind::denied},
-    {"WRONGPASS", Kind::denied},
-    {"NOPERM", Kind::denied},
-    {"MISCONF", Kind::disk},
-    {"NOREPLICAS", Kind::disk},
 }};
 
 std::string_view next_word(std::string_view& text) noexcept
@@ -77,8 +71,6 @@ Refusal parse_refusal(std::string_view line)
     for (const auto& [name, kind] : kWords) {
         if (word == name) refusal.kind = kind;
     }
-    // Redis 5 and older.
-    if (line == "ERR invalid password") refusal.kind = Kind::denied;
     if (refusal.kind == Kind::moved || refusal.kind == Kind::ask) {
         const auto slot = number(next_word(rest));
         // Redis 7 may add the host's name after the address; the address is what connects.
@@ -86,35 +78,6 @@ Refusal parse_refusal(std::string_view line)
         refusal.slot = *slot;
     }
     return refusal;
-}
-
-std::string_view name_of(Kind kind) noexcept
-{
-    switch (kind) {
-        case Kind::other:
-            return "other";
-        case Kind::moved:
-            return "moved";
-        case Kind::ask:
-            return "ask";
-        case Kind::try_again:
-            return "try_again";
-        case Kind::cluster_down:
-            return "cluster_down";
-        case Kind::loading:
-            return "loading";
-        case Kind::read_only:
-            return "read_only";
-        case Kind::master_down:
-            return "master_down";
-        case Kind::full:
-            return "full";
-        case Kind::denied:
-            return "denied";
-        case Kind::disk:
-            return "disk";
-    }
-    return "other";
 }
 
 }

@@ -28,27 +28,15 @@ struct Refusal {
         loading,       ///< LOADING, BUSY: the server will answer some day
         read_only,     ///< READONLY: a replica, or one that has become it
         master_down,   ///< MASTERDOWN: a replica without its master
-        full,          ///< OOM: maxmemory reached and nothing may be evicted
-        denied,        ///< NOAUTH, WRONGPASS, NOPERM, ERR invalid password
-        disk,          ///< MISCONF, NOREPLICAS: no writes while it can't persist or replicate them
     };
     Kind kind = Kind::other;
     std::uint16_t slot = 0;  ///< of moved and ask
     HostPort address;        ///< of moved and ask
-
-    /// Whether the server itself is of no use to anyone now, rather than this one command.
-    bool unusable() const noexcept
-    {
-        return kind == Kind::loading || kind == Kind::master_down || kind == Kind::denied;
-    }
 };
 
 /// `line`: the error without its '-' and line end. A MOVED or ASK that can't be read is `other`. Throws
 /// std::bad_alloc.
 Refusal parse_refusal(std::string_view line);
-
-/// Of a kind in counters and log lines, like "moved".
-std::string_view name_of(Refusal::Kind kind) noexcept;
 
 /// "10.0.0.1:6379", "[::1]:6379", "::1:6379" (as Redis writes it: the port follows the last colon),
 /// ":6379" and "?:6379" (the host is empty). False: none of these. Throws std::bad_alloc.

@@ -40,9 +40,6 @@ Step after_refusal(const Refusal& refusal, const Journey& journey) noexcept
             return bounded({other_copy(journey), true}, journey);
         case Kind::read_only:
             return {To::caller, true};
-        case Kind::full:
-        case Kind::disk:
-        case Kind::denied:
         case Kind::other:
             return {To::caller, false};
     }

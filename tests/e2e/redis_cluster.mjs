@@ -16,6 +16,11 @@ const sum = async (servers, read) => (await Promise.all(servers.filter(({ runnin
 const errors = (servers, code) => sum(servers, async (server) => Number(/count=(\d+)/.exec((await server.info('errorstats'))[`errorstat_${code}`] ?? '')?.[1] ?? 0));
 const gets = (servers) => sum(servers, (server) => server.calls('get'));
 
+/** What the status page says of a server. */
+async function node(server) {
+    const { redis } = JSON.parse((await request(edge, '/edge_status')).body);
+    return redis.nodes.find(({ name }) => name === `127.0.0.1:${server.port}`);
+}
 /** From now on answers come out of Redis. */
 async function redisIsUsed(what, least = 20) {
     const since = Date.now();
@@ -35,6 +40,10 @@ await test('keys spread over the masters, and nobody is asked for what another h
     await allMastersAreAsked('at first');
     for (const { server } of await cluster.masters()) assert(await server.command('DBSIZE') > 50, `${server.name} has few keys`);
     equal(await errors(cluster.servers, 'MOVED'), 0, 'redirections');
+    for (const { server } of await cluster.masters()) {
+        const { connections, breakers_open: open, round_trip: trips } = await node(server);
+        assert(connections > 0 && open === 0 && trips.count > 50, `the status page says of ${server.name}: ${connections} ${open} ${JSON.stringify(trips)}`);
+    }
     load.check(500);
 });
 
@@ -83,6 +92,7 @@ await test('a master is killed: its replica takes over', async () => {
     const [victim] = await cluster.masters();
     const since = Date.now();
     await victim.server.kill();
+    await until(async () => (await node(victim.server)).breakers_open === 2, 'both workers have given it up', 10);
     await until(async () => { const now = await cluster.masters(); return now.length === 3 && !now.some(({ server }) => server === victim.server); }, 'another master', 20);
     await allMastersAreAsked('after the failover');
     await redisIsUsed('after the failover', 100);
@@ -90,6 +100,7 @@ await test('a master is killed: its replica takes over', async () => {
     console.log(`# a master killed: ${JSON.stringify(load.figures(since))}`);
     await victim.server.start();
     await cluster.whole();
+    await until(async () => (await node(victim.server)).breakers_open === 0, 'it answers again', 15);
 });
 
 await test('all masters are killed: memory and the origin go on; Redis is used when they are back', async () => {

@@ -409,15 +409,15 @@ void Connection::on_reply(const Reply& reply) noexcept
     observer.in_flight(number, -1);
     observer.answered(number, now_us_ - done.sent_us);
     const Failure failure = reply.is_error() ? Failure::error_reply : Failure::none;
-    if (failure != Failure::none) observer.failed(number, failure);
+    const bool redirects =
+        reply.is_error() && (reply.error_is("MOVED") || reply.error_is("ASK") || reply.error_is("TRYAGAIN"));
+    if (failure != Failure::none && !redirects) observer.failed(number, failure);
     if (use_ == Use::shared) {
         // With these it answers, but to nobody's use.
         if (reply.error_is("LOADING") || reply.error_is("NOAUTH")) {
             node_.failed(failure, reply.text);
         } else if (done.deadline != kNever) {
             node_.succeeded();
-            const bool redirects =
-                reply.error_is("MOVED") || reply.error_is("ASK") || reply.error_is("TRYAGAIN");
             if (reply.is_error() && !redirects) node_.complained(reply.text);
         }
     }
