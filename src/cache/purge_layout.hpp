@@ -19,7 +19,7 @@ using zone::Word32;
 using zone::Word64;
 
 inline constexpr std::uint64_t kMagic = 0x3172677065676465;  // "edgepgr1", little-endian
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::uint32_t kWays = 8;
 inline constexpr std::uint32_t kTagBuckets = 8192;
 inline constexpr std::uint32_t kWriteBuckets = 1024;

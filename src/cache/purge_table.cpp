@@ -44,20 +44,24 @@ struct Pair {
     Bucket* bucket[2];
 };
 
+/// Hashes are known to everybody; which of them meet in a bucket is not.
 template <std::uint32_t Count>
-Pair pair_of(Bucket* first, std::uint64_t tag) noexcept
+Pair pair_of(Bucket* first, std::uint64_t tag, std::uint64_t seed) noexcept
 {
-    return {{first + (tag & (Count - 1)), first + (tag >> 40 & (Count - 1))}};
+    std::uint64_t mixed = (tag ^ seed) * 0x9e3779b97f4a7c15;
+    mixed = (mixed ^ mixed >> 32 ^ seed) * 0xd6e8feb86659fd93;
+    return {{first + (mixed >> 20 & (Count - 1)), first + (mixed >> 44 & (Count - 1))}};
 }
 
 Pair tag_pair(std::byte* memory, std::uint64_t tag) noexcept
 {
-    return pair_of<purging::kTagBuckets>(buckets_of(memory), tag);
+    return pair_of<purging::kTagBuckets>(buckets_of(memory), tag, header_of(memory).seed);
 }
 
 Pair write_pair(std::byte* memory, std::uint64_t key) noexcept
 {
-    return pair_of<purging::kWriteBuckets>(buckets_of(memory) + purging::kTagBuckets, key);
+    return pair_of<purging::kWriteBuckets>(buckets_of(memory) + purging::kTagBuckets, key,
+                                           header_of(memory).seed);
 }
 
 /// Judges an object by one purge after the other.
@@ -125,14 +129,16 @@ void see_prefixes(Judge& judge, const Header& header, std::string_view url) noex
 /// Holds the mutex; makes the changes.
 class PurgeTable::Writer {
 public:
-    explicit Writer(std::byte* memory) noexcept : memory_{memory}, header_{header_of(memory)}
+    /// `number`: of what is done; 0: the next of the table's own.
+    explicit Writer(std::byte* memory, std::uint64_t number = 0) noexcept
+        : memory_{memory}, header_{header_of(memory)}
     {
         if (zone::lock_mutex(header_.mutex) == zone::Taken::owner_died) {
             recover();
             zone::mark_consistent(header_.mutex);
         }
         // Counted before anything is done: whoever asks the origin from here on asks after the purge came.
-        number_ = header_.hot.sequence.load(kRelaxed) + 1;
+        number_ = number != 0 ? number : header_.hot.sequence.load(kRelaxed) + 1;
         header_.hot.sequence.store(number_, kRelease);
     }
     ~Writer() { zone::unlock_mutex(header_.mutex); }
@@ -193,6 +199,27 @@ public:
         oldest->hash.store(hash, kRelease);
         oldest->length.store(text.size(), kRelease);
         date(oldest->hard, oldest->soft, oldest->since, soft, now);
+    }
+
+    /// Readers see everything dead until the last line.
+    void restart(std::uint64_t number) noexcept
+    {
+        constexpr std::uint64_t kAllDead = ~std::uint64_t{0};
+        hot().floor.store(kAllDead, kRelease);
+        hot().newest.store(kAllDead, kRelease);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        std::memset(static_cast<void*>(buckets_of(memory_)), 0,
+                    sizeof(Bucket) * std::size_t{purging::kTagBuckets + purging::kWriteBuckets});
+        std::memset(static_cast<void*>(header_.prefixes), 0, sizeof(header_.prefixes));
+        for (Word64* word :
+             {&hot().newest_prefix, &hot().newest_write, &hot().soft_floor, &hot().fill_floor}) {
+            word->store(0, kRelease);
+        }
+        header_.tags.store(0, kRelaxed);
+        header_.prefixes_used.store(0, kRelaxed);
+        hot().sequence.store(number, kRelease);
+        hot().floor.store(number, kRelease);
+        hot().newest.store(number, kRelease);
     }
 
     static void raise(Word64& word, std::uint64_t number) noexcept
@@ -312,17 +339,12 @@ void PurgeTable::format(void* memory, std::uint64_t seed) noexcept
     header.magic.store(purging::kMagic, kRelease);
 }
 
-std::uint64_t PurgeTable::hash(TagKind kind, std::string_view text) const noexcept
+std::uint64_t PurgeTable::hash(TagKind kind, std::string_view text) noexcept
 {
-    const std::uint64_t seed = header_of(memory_).seed ^ (std::uint64_t{static_cast<std::uint8_t>(kind)} + 1)
-                                                             << 56;
+    constexpr std::uint64_t kCommon = 0x0065646765746167;
+    const std::uint64_t seed = kCommon ^ (std::uint64_t{static_cast<std::uint8_t>(kind)} + 1) << 56;
     const std::uint64_t hash = XXH3_64bits_withSeed(text.data(), text.size(), seed);
     return hash != 0 ? hash : 1;
-}
-
-std::uint64_t PurgeTable::epoch() const noexcept
-{
-    return header_of(memory_).seed | 1;
 }
 
 std::uint64_t PurgeTable::sequence() const noexcept
@@ -357,9 +379,8 @@ bool PurgeTable::dead_on_arrival(const Purgeable& object) const noexcept
            object.sequence < header_of(memory_).hot.fill_floor.load(kAcquire);
 }
 
-std::uint64_t PurgeTable::purge(const Order& order) noexcept
+void PurgeTable::carry_out(Writer& writer, const Order& order) noexcept
 {
-    Writer writer{memory_};
     const auto now = static_cast<std::uint32_t>(order.now);
     const std::uint64_t number = writer.number();
     if (order.all) {
@@ -372,7 +393,32 @@ std::uint64_t PurgeTable::purge(const Order& order) noexcept
     for (const std::string_view prefix : order.prefixes) writer.put_prefix(prefix, order.soft, now);
     if (!order.prefixes.empty()) writer.raise(writer.hot().newest_prefix, number);
     writer.raise(writer.hot().newest, number);
-    return number;
+}
+
+std::uint64_t PurgeTable::purge(const Order& order) noexcept
+{
+    Writer writer{memory_};
+    carry_out(writer, order);
+    return writer.number();
+}
+
+void PurgeTable::purge_as(std::uint64_t number, const Order& order) noexcept
+{
+    Writer writer{memory_, number};
+    carry_out(writer, order);
+}
+
+void PurgeTable::raise_floor(std::uint64_t number) noexcept
+{
+    Writer writer{memory_, number};
+    writer.raise(writer.hot().floor, number);
+    writer.raise(writer.hot().newest, number);
+}
+
+void PurgeTable::restart(std::uint64_t number) noexcept
+{
+    // Number 1 in between: 0 would ask for the next.
+    Writer{memory_, 1}.restart(number);
 }
 
 std::uint64_t PurgeTable::note_write(std::uint64_t key) noexcept
@@ -382,6 +428,11 @@ std::uint64_t PurgeTable::note_write(std::uint64_t key) noexcept
     writer.raise(writer.hot().newest_write, writer.number());
     std::atomic_thread_fence(std::memory_order_seq_cst);
     return writer.number();
+}
+
+bool PurgeTable::is_barred() const noexcept
+{
+    return header_of(memory_).hot.floor.load(kAcquire) == ~std::uint64_t{0};
 }
 
 PurgeStats PurgeTable::stats() const noexcept

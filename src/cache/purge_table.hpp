@@ -72,12 +72,10 @@ public:
     explicit PurgeTable(void* memory) noexcept : memory_{static_cast<std::byte*>(memory)} {}
     explicit operator bool() const noexcept { return memory_ != nullptr; }
 
-    /// Never 0.
-    std::uint64_t hash(TagKind kind, std::string_view text) const noexcept;
+    /// Never 0. The same on every host: purges and stored responses travel with it. Whoever makes two texts
+    /// collide has both purged at once; where in a table they lie is another matter, and each table's own.
+    static std::uint64_t hash(TagKind kind, std::string_view text) noexcept;
 
-    /// Tells this table's numbers from those of other hosts' tables, and of this one before it was made anew.
-    /// Never 0.
-    std::uint64_t epoch() const noexcept;
     /// The number an origin request takes along that starts now.
     std::uint64_t sequence() const noexcept;
     /// Whether `object` may be used. Nanoseconds when nothing was purged since.
@@ -100,10 +98,23 @@ public:
     /// no room: when too many writes come during one fill, it is that fill that is not kept.
     std::uint64_t note_write(std::uint64_t key) noexcept;
 
+    // A table that follows a log has the log's numbers, instead of purge()'s own.
+    /// As purge(), under a number higher than all before.
+    void purge_as(std::uint64_t number, const Order& order) noexcept;
+    /// What is older than `number` is dead.
+    void raise_floor(std::uint64_t number) noexcept;
+    /// Forgets everything; numbers may be lower than before from now on, and what is older than `number` is
+    /// dead. While it runs all is dead, and stays so when it does not come to its end.
+    void restart(std::uint64_t number) noexcept;
+    /// All is dead until restart() is called: the log has not been followed yet.
+    bool is_barred() const noexcept;
+    void bar() noexcept { raise_floor(~std::uint64_t{0}); }
+
     PurgeStats stats() const noexcept;
 
 private:
     class Writer;
+    static void carry_out(Writer& writer, const Order& order) noexcept;
     std::byte* memory_ = nullptr;
 };
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/purge_entry.hpp"
 #include "cache/stored.hpp"
 
 /// Stored responses as values of Redis: a head, the meta block (cache/stored.hpp), and the body, or the
@@ -18,12 +19,8 @@
 /// on their way, finds no value at all.
 namespace edge::cache {
 
-/// How far the host that stored it knew all purges, when the origin was asked (PurgeTable::sequence). Numbers
-/// of different epochs say nothing of each other. Epoch 0: nothing is known.
-struct ValuePosition {
-    std::uint64_t epoch = 0;
-    std::uint64_t number = 0;
-};
+/// How far the host that stored it knew all purges, when the origin was asked (PurgeLog::position).
+using ValuePosition = LogPosition;
 
 struct ValueHead {
     std::uint64_t magic;

@@ -48,6 +48,9 @@ struct StoredTags {
     std::vector<std::uint64_t> groups;  ///< Cache-Groups'
 };
 
+/// Of its URL and its primary key.
+inline constexpr std::size_t kImplicitTags = 2;
+
 /// First bytes of a meta block; the tags follow, then the field table, then the texts. Host byte order: a
 /// block never leaves the host it was made on.
 struct StoredHead {
@@ -109,6 +112,8 @@ public:
     std::string_view key() const noexcept;
     std::string_view url() const noexcept { return text(head().url_offset, head().url_size); }
     StoredTags tags() const;
+    /// Tags beside those of its URL and its key.
+    bool has_tags() const noexcept { return tag_count() > kImplicitTags; }
     /// What decides whether it was purged.
     Purgeable purgeable() const noexcept;
     std::size_t size() const noexcept { return head().field_count; }

@@ -2,6 +2,7 @@
 
 #include "cache/glue/conf.hpp"
 #include "cache/glue/identity.hpp"
+#include "cache/glue/purge_link.hpp"
 #include "nginx/ngx.hpp"
 #include "redis/glue/redis_conf.hpp"
 #include "status/glue/status_handler.hpp"
@@ -14,6 +15,7 @@ struct MainConf {
     cache::Zones zones;
     cache::KeyFiles key_files;          ///< of edge_cache_private
     redis::AllSettings redises;         ///< every edge_redis
+    cache::PurgeLinks links;            ///< those that carry purges
     ngx_shm_zone_t* flights = nullptr;  ///< who asks the origin for what; nullptr without any edge_zone
     ngx_shm_zone_t* counters =
         nullptr;              ///< the status room's; nullptr without any edge_zone or edge_websocket

@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <utility>
 
 #include "cache/glue/events.hpp"
 #include "module/conf.hpp"
@@ -273,6 +274,30 @@ void redis_breaker(unsigned node, redis::Breaker::State before, redis::Breaker::
     if (is) counters.add(node, status::NodeCounter::openings);
 }
 
+status::LogReport report_log(const cache::PurgeLink& link)
+{
+    const cache::PurgeLog log{ngx::table_memory(link.shm)};
+    const cache::PurgeLog::Figures figures = log.figures();
+    const auto [here, top] = std::pair{figures.position, figures.top};
+    const bool behind = top.epoch == here.epoch && top.number > here.number;
+    return {.redis = link.redis->name,
+            .in_touch = log.in_touch(cache::touch_clock()) ? std::uint64_t{1} : 0,
+            .epoch = here.epoch,
+            .position = here.number,
+            .lag = behind ? top.number - here.number : 0,
+            .floor = figures.floor,
+            .hosts = figures.hosts,
+            .queued = figures.queued,
+            .applied = figures.applied,
+            .epochs = figures.epochs,
+            .gaps = figures.gaps,
+            .overflows = figures.overflows,
+            .failures = figures.failures,
+            .awaited = figures.awaited,
+            .given_up = figures.given_up,
+            .refused = figures.refused};
+}
+
 void collect(ngx_http_request_t&, status::Snapshot& snapshot)
 {
     auto* cycle = const_cast<ngx_cycle_t*>(ngx_cycle);
@@ -311,6 +336,7 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
                                   .purge_prefixes = purges.prefixes,
                                   .purge_overflows = purges.overflows});
     }
+    for (const cache::PurgeLink* link : conf->links) snapshot.logs.push_back(report_log(*link));
 }
 
 constexpr ngx::SharedTable kCounters{

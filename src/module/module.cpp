@@ -3,6 +3,7 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/purge_link.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
@@ -92,8 +93,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
 {
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
-        char* result = cache::merge_loc_conf(cf, main_conf(cf).zones, main_conf(cf).redises,
-                                             static_cast<LocConf*>(parent)->cache, conf.cache);
+        char* result =
+            cache::merge_loc_conf(cf, {main_conf(cf).zones, main_conf(cf).redises, main_conf(cf).links},
+                                  static_cast<LocConf*>(parent)->cache, conf.cache);
         websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
@@ -175,7 +177,9 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
         cache::watch_key_files(conf->key_files, cycle);
         redis::start_clients(conf->redises);
         if (conf->flights != nullptr) {
-            cache::start_collapse(ngx::table_memory(conf->flights), cycle);
+            const unsigned slot = ngx::claim_wakeup(cycle);
+            cache::start_collapse(ngx::table_memory(conf->flights), slot);
+            cache::start_links(conf->links, slot);
             start_reclaim(cycle);
         }
         return NGX_OK;
@@ -188,8 +192,10 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
         cache::finish_invalidations();
+        cache::stop_links(conf->links);
         redis::stop_clients();
         cache::stop_collapse();
+        ngx::release_wakeup();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();
         return 0;

@@ -28,7 +28,14 @@ unsigned own = kMostWakeups;
 ngx_connection_t* connection = nullptr;
 ngx_event_t myself;              // wakes this very worker without the kernel
 ngx_connection_t no_connection;  // the debug log reads an event's `data` as one
-void (*on_wake)() noexcept = nullptr;
+void (*listeners[4])() noexcept = {};
+
+void on_wake() noexcept
+{
+    for (auto* listener : listeners) {
+        if (listener != nullptr) listener();
+    }
+}
 
 void on_readable(ngx_event_t* event) noexcept
 {
@@ -76,9 +83,18 @@ bool make_wakeups(ngx_cycle_t* cycle) noexcept
     return count != 0;
 }
 
-unsigned claim_wakeup(ngx_cycle_t* cycle, void (*woken)() noexcept) noexcept
+void listen_for_wakeups(void (*woken)() noexcept) noexcept
 {
-    on_wake = woken;
+    for (auto*& listener : listeners) {
+        if (listener == nullptr) {
+            listener = woken;
+            return;
+        }
+    }
+}
+
+unsigned claim_wakeup(ngx_cycle_t* cycle) noexcept
+{
     no_connection.fd = static_cast<ngx_socket_t>(-1);
     myself.data = &no_connection;
     myself.log = cycle->log;

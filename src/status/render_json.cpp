@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "status/log_figures.hpp"
 #include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/text.hpp"
@@ -162,17 +163,33 @@ void write_nodes(JsonTree& json, const std::vector<NodeTotals>& nodes)
     out += ']';
 }
 
-void append_zone(std::string& out, const ZoneReport& zone)
+/// {name, then one member for each figure}
+template <class Report, class Figures>
+void append_report(std::string& out, std::string_view key, std::string_view name, const Report& report,
+                   const Figures& figures)
 {
-    out += "{\"name\":";
-    append_json_string(out, zone.name);
-    for (const ZoneFigure& figure : kZoneFigures) {
+    out += '{';
+    append_json_string(out, key);
+    out += ':';
+    append_json_string(out, name);
+    for (const auto& figure : figures) {
         out += ',';
         append_json_string(out, figure.json_key);
         out += ':';
-        append_integer(out, zone.*figure.value);
+        append_integer(out, report.*figure.value);
     }
     out += '}';
+}
+
+void write_logs(JsonTree& json, const std::vector<LogReport>& logs)
+{
+    std::string& out = json.member("redis.purge_logs");
+    out += '[';
+    for (const LogReport& log : logs) {
+        if (&log != &logs.front()) out += ',';
+        append_report(out, "redis", log.redis, log, kLogFigures);
+    }
+    out += ']';
 }
 
 void write_zones(JsonTree& json, const std::vector<ZoneReport>& zones)
@@ -181,7 +198,7 @@ void write_zones(JsonTree& json, const std::vector<ZoneReport>& zones)
     out += '[';
     for (const ZoneReport& zone : zones) {
         if (&zone != &zones.front()) out += ',';
-        append_zone(out, zone);
+        append_report(out, "name", zone.name, zone, kZoneFigures);
     }
     out += ']';
 }
@@ -197,6 +214,7 @@ void render_json(const Snapshot& snapshot, std::string& out)
         write_timer(json, kTimers[i].json_path, snapshot.totals.timers[i]);
     write_zones(json, snapshot.zones);
     write_nodes(json, snapshot.nodes);
+    write_logs(json, snapshot.logs);
     json.end();
     out += '\n';
 }

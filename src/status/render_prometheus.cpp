@@ -1,5 +1,6 @@
 #include <array>
 
+#include "status/log_figures.hpp"
 #include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/text.hpp"
@@ -142,15 +143,17 @@ void append_nodes(std::string& out, const std::vector<NodeTotals>& nodes)
     }
 }
 
-void append_zones(std::string& out, const std::vector<ZoneReport>& zones)
+template <class Report, class Figures>
+void append_reports(std::string& out, std::string_view label, std::string_view Report::*name,
+                    const std::vector<Report>& reports, const Figures& figures)
 {
-    if (zones.empty()) return;
-    for (const ZoneFigure& figure : kZoneFigures) {
+    if (reports.empty()) return;
+    for (const auto& figure : figures) {
         begin_family(out, figure.name, type_name(figure.kind), figure.help);
-        for (const ZoneReport& zone : zones) {
-            open_label(out, figure.name, "zone", zone.name);
+        for (const Report& report : reports) {
+            open_label(out, figure.name, label, report.*name);
             out += '}';
-            append_sample(out, zone.*figure.value);
+            append_sample(out, report.*figure.value);
         }
     }
 }
@@ -162,8 +165,9 @@ void render_prometheus(const Snapshot& snapshot, std::string& out)
     append_program(out, snapshot);
     append_counters(out, snapshot.totals);
     for (std::size_t i = 0; i < kTimers.size(); ++i) append_timer(out, kTimers[i], snapshot.totals.timers[i]);
-    append_zones(out, snapshot.zones);
+    append_reports(out, "zone", &ZoneReport::name, snapshot.zones, kZoneFigures);
     append_nodes(out, snapshot.nodes);
+    append_reports(out, "redis", &LogReport::redis, snapshot.logs, kLogFigures);
 }
 
 }

@@ -32,6 +32,27 @@ struct ZoneReport {
     std::uint64_t purge_overflows = 0;  ///< purges forgotten to make room, each by raising a floor
 };
 
+/// The log of purges that a Redis carries between hosts, as seen from this one. Totals count since nginx was
+/// started.
+struct LogReport {
+    std::string_view redis;  ///< name of the edge_redis, any bytes
+    std::uint64_t in_touch = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t position = 0;
+    std::uint64_t lag = 0;
+    std::uint64_t floor = 0;
+    std::uint64_t hosts = 0;
+    std::uint64_t queued = 0;
+    std::uint64_t applied = 0;
+    std::uint64_t epochs = 0;
+    std::uint64_t gaps = 0;
+    std::uint64_t overflows = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t awaited = 0;
+    std::uint64_t given_up = 0;
+    std::uint64_t refused = 0;
+};
+
 /// The program that answers. Times are Unix times in seconds.
 struct ProgramReport {
     std::string_view version;
@@ -48,6 +69,7 @@ struct Snapshot {
     Totals totals;
     std::vector<ZoneReport> zones;  ///< names are unique
     std::vector<NodeTotals> nodes;  ///< the same
+    std::vector<LogReport> logs;    ///< the same
 };
 
 /// Of the requests whose answer was looked for in the cache (all but BYPASS and PASS), the share answered
@@ -86,7 +108,10 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                 "purge_overflows"}],
 ///      "redis": {"nodes": [{"name": string, "connections", "in_flight", "breakers_open", "openings",
 ///                           "errors": {"timed_out", "lost", "refused", "protocol", "error_reply"},
-///                           "round_trip": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}}]}}
+///                           "round_trip": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}}],
+///                "purge_logs": [{"redis": string, "in_touch", "epoch", "position", "lag", "floor", "hosts",
+///                                "queued", "applied", "epochs", "gaps", "overflows", "failures", "awaited",
+///                                "given_up", "refused"}]}}
 ///
 /// Counters are integers below 2^64 (a reader that keeps numbers as doubles loses digits from 2^53 on).
 /// Quantiles are microseconds within 1/32, null without values. Bytes of a name that are not UTF-8 appear as

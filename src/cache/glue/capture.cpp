@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/held_answer.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
@@ -53,7 +55,7 @@ bool replace_on_error(Request& q, std::uint16_t origin_status)
 {
     if (!q.object) return false;
     const auto stored = Stored::parse(q.object.meta());
-    if (!stored || is_purged(q, q.object, *stored)) return false;
+    if (!stored || is_purged(q, q.object, *stored) || is_out_of_touch(q, *stored)) return false;
     if (!may_serve_on_error(q.facts.control, lifetime_now(q, *stored), origin_status, ngx_time(),
                             q.conf->settings->policy)) {
         return false;
@@ -369,6 +371,20 @@ void refused(Request& q) noexcept
     drop_representation(q.r);
 }
 
+/// The answer to a write: kept back, or, once all hosts know of it, header and body.
+ngx_int_t pass_held(Request& q, ngx_chain_t* in)
+{
+    if (!q.held->is_free()) return q.held->keep(in);
+    ngx_chain_t* all = std::exchange(q.held, nullptr)->all(in);
+    const ngx_int_t rc = next_header(&q.r);
+    if (rc == NGX_ERROR || rc > NGX_OK) return NGX_ERROR;
+    if (q.r.header_only) {
+        discard(all);
+        return rc;
+    }
+    return all != nullptr ? next_body(&q.r, all) : rc;
+}
+
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
     if (ngx::is_detached(*r)) return detached_header(*r);
@@ -381,6 +397,10 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
         observer.answered(q->status, q->forward);
         return 0;
     });
+    if (q->purge_ticket != 0) {
+        const bool held = ngx::guarded<bool>(r->connection->log, false, [&] { return hold_answer(*q); });
+        if (held) return NGX_OK;
+    }
     const ngx_int_t rc = next_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK) {
         refused(*q);
@@ -400,6 +420,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
     auto* q = static_cast<Request*>(ngx_http_get_module_ctx(r, ngx_http_edge_module));
     if (q == nullptr || r != r->main) return next_body(r, in);
     return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {
+        if (q->held != nullptr) return pass_held(*q, in);
         switch (q->step) {
             case Step::filling:
                 return fill_and_forward(*q, in);

@@ -7,6 +7,7 @@
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
@@ -138,6 +139,7 @@ public:
         if (!stored || !selects(q_, *stored)) return false;
         // The leader may have asked before a purge or a write that this request came after.
         if (q_.conf->zone->purges.judge(stored->purgeable()).life != Life::alive) return false;
+        if (is_out_of_touch(q_, *stored)) return false;
         const ReuseVerdict verdict =
             may_reuse(q_.facts.control, stored->head().lifetime, ngx_time(), q_.conf->settings->policy);
         if (verdict.reuse != Reuse::fresh) return false;
@@ -326,21 +328,21 @@ ngx_int_t follow(Request& q)
 
 }
 
-void start_collapse(void* memory, ngx_cycle_t* cycle)
+void start_collapse(void* memory, unsigned slot)
 {
     ngx_queue_init(&waiting);
     if (memory == nullptr) return;
-    self = {ngx::claim_wakeup(cycle, on_wake), static_cast<std::int32_t>(ngx_pid)};
+    self = {slot, static_cast<std::int32_t>(ngx_pid)};
+    ngx::listen_for_wakeups(on_wake);
     table = FlightTable{memory, process_exists};
     // A new worker may stand in for one that was killed as a leader.
-    for (unsigned slot = 0; slot < ngx::kMostWakeups; ++slot) {
-        if (slot != self.slot) ngx::wake(slot);
+    for (unsigned other = 0; other < ngx::kMostWakeups; ++other) {
+        if (other != slot) ngx::wake(other);
     }
 }
 
 void stop_collapse() noexcept
 {
-    ngx::release_wakeup();
     table = {};
 }
 

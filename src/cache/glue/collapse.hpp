@@ -7,8 +7,9 @@
 /// bounded time, and then follow its body as it grows in the zone.
 namespace edge::cache {
 
-/// In a worker that starts. `memory`: a usable FlightTable; nullptr: nobody follows anybody.
-void start_collapse(void* memory, ngx_cycle_t* cycle);
+/// In a worker that starts. `memory`: a usable FlightTable; nullptr: nobody follows anybody. `slot`: where
+/// this worker can be woken.
+void start_collapse(void* memory, unsigned slot);
 void stop_collapse() noexcept;
 
 /// Instead of forward(): alone, as a flight's leader (both of which ask Redis first), or, with NGX_AGAIN or

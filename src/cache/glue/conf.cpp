@@ -430,11 +430,13 @@ char* set_cache_collapse(ngx_conf_t* cf, LocConf& conf)
                 return error();
             }
             conf.collapse_wait = static_cast<ngx_msec_t>(ms);
+        } else if (across && conf.collapse && ngx::view(*across) == "redis") {
+            conf.collapse_across = kAcrossRedis;
         } else if (!across || ngx::view(*across) != "zone") {
             ngx_conf_log_error(
                 NGX_LOG_EMERG, cf, 0,
-                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone, or off "
-                "alone",
+                "edge_cache_collapse: \"%V\", expected on with wait=TIME once and across=zone or "
+                "across=redis, or off alone",
                 &arg);
             return error();
         }
@@ -510,9 +512,9 @@ void inherit(T*& value, T* parent) noexcept
 
 }
 
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSettings& redises,
-                     const LocConf& parent, LocConf& conf)
+char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, LocConf& conf)
 {
+    const Zones& zones = known.zones;
     if (conf.zone_name.data == nullptr) {
         conf.zone_name = parent.zone_name;
         conf.zone_place = parent.zone_place;
@@ -532,7 +534,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSetting
         }
         conf.zone = *zone;
     }
-    if (!resolve_redis(cf, redises, conf)) return error();
+    if (!resolve_redis(cf, known, conf)) return error();
     check_args(cf, conf);
     if (conf.key == NGX_CONF_UNSET_PTR) {
         conf.key = parent.key == NGX_CONF_UNSET_PTR ? nullptr : parent.key;
@@ -561,7 +563,9 @@ char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSetting
     if (conf.collapse == NGX_CONF_UNSET) {
         conf.collapse = parent.collapse == NGX_CONF_UNSET ? 1 : parent.collapse;
         conf.collapse_wait = parent.collapse_wait;
+        conf.collapse_across = parent.collapse_across;
     }
+    if (!check_across(cf, conf)) return error();
     if (conf.collapse_wait == NGX_CONF_UNSET_MSEC) conf.collapse_wait = kDefaultWait;
     if (conf.refresh_ahead == NGX_CONF_UNSET_UINT) conf.refresh_ahead = 0;
     if (conf.min_uses == NGX_CONF_UNSET)

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "cache/glue/purge_link.hpp"
 #include "cache/glue/zone_binding.hpp"
 #include "cache/policy.hpp"
 #include "http/query.hpp"
@@ -42,6 +43,7 @@ struct LocConf {
     time_t if_error;
     ngx_uint_t refresh_ahead;         ///< its last part in percent; 0 = off
     ngx_flag_t collapse;              ///< edge_cache_collapse
+    ngx_uint_t collapse_across;       ///< Across
     ngx_msec_t collapse_wait;         ///< the longest wait for another request's header
     ngx_int_t min_uses;               ///< edge_cache_min_uses
     ngx_flag_t shadow;                ///< edge_cache_shadow
@@ -54,6 +56,8 @@ struct LocConf {
     const PrivateRule* private_rule;  ///< edge_cache_private; nullptr = not said
     Invalidation* invalidation;       ///< edge_cache_invalidate; nullptr = not said
 };
+
+enum Across : ngx_uint_t { kAcrossZone, kAcrossRedis };
 
 enum IgnoreHeader : ngx_uint_t {
     kIgnoreCacheControl = 1,
@@ -75,6 +79,13 @@ enum IgnoreClient : ngx_uint_t {
 /// All zones of a cycle, for lookup by name, the workers' start and the status page.
 using Zones = std::vector<ZoneBinding*>;
 
+/// What a configuration has at http level.
+struct Known {
+    const Zones& zones;
+    const redis::AllSettings& redises;
+    PurgeLinks& links;
+};
+
 /// Where this room's part lies in the module's location configuration; defined by the module room, which puts
 /// the parts together.
 extern const std::size_t kLocConfOffset;
@@ -88,8 +99,7 @@ inline LocConf& loc_conf(ngx_http_request_t& r) noexcept
 void init_loc_conf(LocConf& conf) noexcept;
 /// Takes what `conf` does not say from `parent`, resolves the zone's name and builds the settings. An
 /// NGX_CONF_ERROR is already logged with file and line.
-char* merge_loc_conf(ngx_conf_t* cf, const Zones& zones, const redis::AllSettings& redises,
-                     const LocConf& parent, LocConf& conf);
+char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, LocConf& conf);
 
 /// Warns where one block has both edge_cache_args and a key of its own. `own`: not merged yet.
 void check_args(ngx_conf_t* cf, const LocConf& own);
@@ -116,6 +126,8 @@ char* set_purge(ngx_conf_t* cf, LocConf& conf);
 /// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
 bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,
                  Settings& settings);
+/// across=redis needs one. false: there is none, said in the log.
+bool check_across(ngx_conf_t* cf, const LocConf& conf);
 /// edge_zone, at http level: adds to `zones`.
 char* set_zone(ngx_conf_t* cf, Zones& zones);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache/glue/purge.hpp"
+#include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 
@@ -26,17 +27,19 @@ struct Later {
         Later* owner;
     };
     Hooks hooks{};
-    PurgeTable table;
+    ZoneBinding* zone;
     std::vector<std::uint64_t> tags;
 };
 
 constinit ngx_queue_t pending{};
 constinit unsigned pending_count = 0;
 
-void purge_tags(PurgeTable& table, const std::vector<std::uint64_t>& tags) noexcept
+std::uint64_t purge_tags(ZoneBinding& zone, const std::vector<std::uint64_t>& tags, bool sync)
 {
-    table.purge({.tags = tags, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
     observer.counted(Count::purged_tags, tags.size());
+    return purge_zone(zone, {.tags = tags, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()},
+                      sync)
+        .ticket;
 }
 
 void carry_out(Later* later) noexcept
@@ -44,12 +47,14 @@ void carry_out(Later* later) noexcept
     if (later->hooks.event.timer_set) ngx_del_timer(&later->hooks.event);
     ngx_queue_remove(&later->hooks.link);
     --pending_count;
-    purge_tags(later->table, later->tags);
+    ngx::guarded<int>(ngx_cycle->log, 0, [&] {
+        purge_tags(*later->zone, later->tags, false);
+        return 0;
+    });
     delete later;
 }
 
-void purge_later(const PurgeTable& table, const std::vector<std::uint64_t>& tags, ngx_msec_t after,
-                 ngx_log_t* log)
+void purge_later(ZoneBinding& zone, const std::vector<std::uint64_t>& tags, ngx_msec_t after, ngx_log_t* log)
 {
     if (pending.next == nullptr) {
         ngx_queue_init(&pending);
@@ -64,7 +69,7 @@ void purge_later(const PurgeTable& table, const std::vector<std::uint64_t>& tags
         carry_out(oldest->owner);
     }
     auto later = std::make_unique<Later>();
-    later->table = table;
+    later->zone = &zone;
     later->tags = tags;
     later->hooks.owner = later.get();
     later->hooks.connection.fd = static_cast<ngx_socket_t>(-1);
@@ -139,19 +144,19 @@ void invalidate_tags(Request& q)
     const std::uint16_t status = answered_status(q.r);
     if (status < 200 || status >= 400) return;
     q.invalidated = true;
-    PurgeTable& table = q.conf->zone->purges;
+    ZoneBinding& zone = *q.conf->zone;
     std::vector<std::uint64_t> tags;
     {
         const Captures::Within within{q.r, *q.captures};
         for (ngx_http_complex_value_t* tag : rule->tags) {
             ngx_str_t value{};
             if (ngx_http_complex_value(&q.r, tag, &value) != NGX_OK) throw std::bad_alloc{};
-            if (value.len != 0) tags.push_back(table.hash(TagKind::name, ngx::view(value)));
+            if (value.len != 0) tags.push_back(PurgeTable::hash(TagKind::name, ngx::view(value)));
         }
     }
     if (tags.empty()) return;
-    purge_tags(table, tags);
-    if (rule->again != 0) purge_later(table, tags, rule->again, q.r.connection->log);
+    q.purge_ticket = std::max(q.purge_ticket, purge_tags(zone, tags, rule->sync));
+    if (rule->again != 0) purge_later(zone, tags, rule->again, q.r.connection->log);
 }
 
 bool check_invalidation(ngx_conf_t* cf, const LocConf& own)

@@ -211,6 +211,12 @@ ngx_int_t look_up(Request& q)
         q.status = Status::miss;
         return q.facts.control.only_if_cached ? ask_redis(q) : ask_origin(q);
     }
+    if (is_out_of_touch(q, *stored)) {
+        q.status = Status::expired;
+        q.forward = Forward::stale;
+        if (q.facts.control.only_if_cached) return refuse_to_forward(q);
+        return forward(q);
+    }
     const ReuseVerdict verdict = may_reuse(q.facts.control, lifetime_now(q, *stored), ngx_time(), policy);
     switch (verdict.reuse) {
         case Reuse::fresh:

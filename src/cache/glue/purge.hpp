@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "cache/glue/purge_link.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/purge_table.hpp"
 
@@ -32,6 +33,9 @@ void purge_groups(Request& q);
 // purge_check.cpp
 /// Whether the stored object was purged. A dead one is removed; of a stale one `q.stale_since` is noted.
 bool is_purged(Request& q, const Pin& object, const Stored& stored);
+/// Whether a stored response that has tags may not be used because this host does not know what other hosts
+/// have purged lately. Never in a location without redis=.
+bool is_out_of_touch(const Request& q, const Stored& stored) noexcept;
 /// The lifetime of the object found, as soft purges left it.
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept;
 /// How far this host knows all purges now: for a value in Redis that is made of an answer asked for now.

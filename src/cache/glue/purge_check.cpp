@@ -13,6 +13,15 @@ bool is_purged(Request& q, const Pin& object, const Stored& stored)
     return true;
 }
 
+bool is_out_of_touch(const Request& q, const Stored& stored) noexcept
+{
+    if (q.conf->redis == nullptr || !stored.has_tags()) return false;
+    const ZoneBinding& zone = *q.conf->zone;
+    if (zone.log.in_touch(touch_clock()) && !zone.following.is_barred()) return false;
+    PurgeLog{zone.log}.count(PurgeLog::Count::refused);
+    return true;
+}
+
 Lifetime lifetime_now(const Request& q, const Stored& stored) noexcept
 {
     const Lifetime& lifetime = stored.head().lifetime;
@@ -31,18 +40,15 @@ bool was_overtaken(const Request& q, const Pin& object)
 
 ValuePosition position_now(const Request& q) noexcept
 {
-    return {q.conf->zone->purges.epoch(), q.purge_sequence};
+    return q.conf->zone->log.position();
 }
 
 Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable object) noexcept
 {
-    const PurgeTable& purges = q.conf->zone->purges;
-    if (at.epoch == purges.epoch()) {
-        object.sequence = at.number;
-        return purges.judge(object);
-    }
-    // Another host's: nobody knows what of the purges here it was asked after.
-    return purges.sequence() == 0 ? Judgement{} : Judgement{Life::dead, 0};
+    const ZoneBinding& zone = *q.conf->zone;
+    const bool tagged = object.tags.size() > kImplicitTags;
+    if (tagged && !zone.log.in_touch(touch_clock())) return {Life::dead, 0};
+    return zone.log.judge(zone.following, at, object);
 }
 
 bool arrive_promoted(Request& q, Fill fill)

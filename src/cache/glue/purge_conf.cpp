@@ -77,6 +77,18 @@ char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf)
     return NGX_CONF_OK;
 }
 
+bool check_across(ngx_conf_t* cf, const LocConf& conf)
+{
+    const auto* core =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (conf.collapse_across != kAcrossRedis || conf.zone == nullptr || conf.redis != nullptr) return true;
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "edge_cache_collapse in location \"%V\": across=redis needs a Redis, expected as in "
+                  "edge_cache main redis=shared",
+                  &core->name);
+    return false;
+}
+
 char* set_purge(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.purge != 0) return const_cast<char*>("is duplicate");

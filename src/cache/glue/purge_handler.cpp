@@ -44,26 +44,42 @@ struct Work {
     std::string key;                ///< empty: none
 };
 
+/// How far the purge goes beyond this host, and whether it is on its way.
+std::string reach_json(const ZoneBinding& zone, const Purged& done)
+{
+    if (done.ticket == 0) return ",\"reach\":\"host\"";
+    const PurgeLog::Figures log = zone.log.figures();
+    const bool in_touch = zone.log.in_touch(touch_clock());
+    std::string text = ",\"reach\":\"redis\",\"redis\":";
+    text.append(plain_json_string(zone.link->redis->name));
+    text.append(",\"hosts\":").append(std::to_string(log.hosts));
+    text.append(",\"queued\":").append(std::to_string(log.queued));
+    return text.append(",\"in_touch\":").append(in_touch ? "true" : "false");
+}
+
 std::string zones_json(const LocConf& conf, const Work& work)
 {
     std::string zones;
     std::uint64_t last = 0;
     for (ZoneBinding* zone : conf.settings->purge_zones) {
-        PurgeTable& table = zone->purges;
+        const PurgeTable& table = zone->purges;
         std::vector<std::uint64_t> tags;
         for (const std::string& tag : work.asked.tags) tags.push_back(table.hash(TagKind::name, tag));
         for (const std::string& url : work.urls) tags.push_back(table.hash(TagKind::url, url));
         if (!work.key.empty()) tags.push_back(table.hash(TagKind::key, work.key));
         const std::array<std::string_view, 1> prefix{work.prefix};
-        last = table.purge({.tags = tags,
-                            .prefixes = std::span{prefix}.first(work.prefix.empty() ? 0 : 1),
-                            .all = work.asked.all,
-                            .soft = work.asked.soft,
-                            .now = ngx_time()});
+        const Purged done =
+            purge_zone(*zone, {.tags = tags,
+                               .prefixes = std::span{prefix}.first(work.prefix.empty() ? 0 : 1),
+                               .all = work.asked.all,
+                               .soft = work.asked.soft,
+                               .now = ngx_time()});
+        last = done.sequence;
         zones.append(zones.empty() ? "" : ",")
             .append("{\"zone\":")
             .append(plain_json_string(ngx::view(zone->name)));
-        zones.append(",\"sequence\":").append(std::to_string(last)).append("}");
+        zones.append(",\"sequence\":").append(std::to_string(last));
+        zones.append(reach_json(*zone, done)).append("}");
     }
     std::string text = "\"zones\":[" + zones + "]";
     if (conf.settings->purge_zones.size() == 1) text = "\"sequence\":" + std::to_string(last) + "," + text;

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <new>
 #include <string>
 
+#include "cache/glue/held_answer.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/tag_list.hpp"
 #include "nginx/headers.hpp"
@@ -52,14 +54,14 @@ std::optional<std::string> joined(http::Fields fields, std::string_view name)
     return value;
 }
 
-std::uint64_t hash_group(const PurgeTable& table, const std::string& origin, const std::string& group)
+std::uint64_t hash_group(const std::string& origin, const std::string& group)
 {
-    return table.hash(TagKind::group, origin + "\n" + group);
+    return PurgeTable::hash(TagKind::group, origin + "\n" + group);
 }
 
 class Collector {
 public:
-    Collector(Request& q, StoredTags& tags) noexcept : q_{q}, table_{q.conf->zone->purges}, tags_{tags} {}
+    Collector(Request& q, StoredTags& tags) noexcept : q_{q}, tags_{tags} {}
 
     /// edge_cache_tag: each value is one tag.
     bool configured()
@@ -71,20 +73,20 @@ public:
             ngx_str_t value{};
             if (ngx_http_complex_value(&q_.r, &values[i], &value) != NGX_OK) throw std::bad_alloc{};
             if (value.len == 0) continue;
-            if (!count_.add(tags_.own, table_.hash(TagKind::name, ngx::view(value)))) return false;
+            if (!count_.add(tags_.own, PurgeTable::hash(TagKind::name, ngx::view(value)))) return false;
         }
         return true;
     }
     bool user()
     {
         if (q_.identity.claim.empty()) return true;
-        return count_.add(tags_.own, table_.hash(TagKind::name, "user:" + q_.identity.claim));
+        return count_.add(tags_.own, PurgeTable::hash(TagKind::name, "user:" + q_.identity.claim));
     }
     bool field(std::string_view value)
     {
         bool fits = true;
         for_each_tag(value, [&](std::string_view tag) {
-            fits = count_.add(tags_.fields, table_.hash(TagKind::name, tag));
+            fits = count_.add(tags_.fields, PurgeTable::hash(TagKind::name, tag));
             return fits;
         });
         return fits;
@@ -93,7 +95,7 @@ public:
     {
         const std::string origin = origin_of(q_.r);
         for (const std::string& group : parse_groups(value)) {
-            if (!count_.add(tags_.groups, hash_group(table_, origin, group))) return false;
+            if (!count_.add(tags_.groups, hash_group(origin, group))) return false;
         }
         return true;
     }
@@ -107,7 +109,6 @@ public:
 
 private:
     Request& q_;
-    const PurgeTable& table_;
     StoredTags& tags_;
     TagCount count_;
 };
@@ -123,10 +124,9 @@ std::string purge_url(ngx_http_request_t& r, const LocConf& conf, std::string_vi
 
 std::optional<StoredTags> collect_tags(Request& q, http::Fields origin, const StoredTags* before)
 {
-    const PurgeTable& table = q.conf->zone->purges;
     StoredTags tags;
-    tags.own = {table.hash(TagKind::url, purge_url(q.r, *q.conf, ngx::view(q.public_key))),
-                table.hash(TagKind::key, ngx::view(q.public_key))};
+    tags.own = {PurgeTable::hash(TagKind::url, purge_url(q.r, *q.conf, ngx::view(q.public_key))),
+                PurgeTable::hash(TagKind::key, ngx::view(q.public_key))};
     Collector collector{q, tags};
     if (!collector.configured() || !collector.user()) return std::nullopt;
     bool named = false;
@@ -152,15 +152,16 @@ void hide_tag_fields(Request& q)
 
 std::uint64_t purge_written(Request& q, std::string_view key)
 {
-    PurgeTable& table = q.conf->zone->purges;
+    ZoneBinding& zone = *q.conf->zone;
+    const std::array<std::uint64_t, 1> url{PurgeTable::hash(TagKind::url, purge_url(q.r, *q.conf, key))};
     // First the note, then the removal: what is being stored is seen by one or the other.
-    table.note_write(table.hash(TagKind::key, key));
+    const Purged noted = note_write(zone, PurgeTable::hash(TagKind::key, key), url[0], wants_sync(q));
+    q.purge_ticket = std::max(q.purge_ticket, noted.ticket);
     const bool removed = q.zone->remove(q.zone->hash(key));
     // Something was there, perhaps also under other keys of the same URL; or what users have of it, or Redis,
     // which only the purge of its URL finds.
-    if (!removed && !q.conf->zone->has_private && !q.conf->zone->has_redis) return 0;
-    const std::array<std::uint64_t, 1> url{table.hash(TagKind::url, purge_url(q.r, *q.conf, key))};
-    table.purge({.tags = url, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
+    if (!removed && !zone.has_private && !zone.log) return 0;
+    zone.purges.purge({.tags = url, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
     return removed ? 1 : 0;
 }
 
@@ -169,12 +170,14 @@ void purge_groups(Request& q)
     const auto origin_lines = origin_fields(q.r);
     const auto value = joined(origin_lines, kGroupInvalidation);
     if (!value) return;
-    PurgeTable& table = q.conf->zone->purges;
     const std::string origin = origin_of(q.r);
     std::vector<std::uint64_t> tags;
-    for (const std::string& group : parse_groups(*value)) tags.push_back(hash_group(table, origin, group));
+    for (const std::string& group : parse_groups(*value)) tags.push_back(hash_group(origin, group));
     if (tags.empty()) return;
-    table.purge({.tags = tags, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
+    const Purged done = purge_zone(
+        *q.conf->zone, {.tags = tags, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()},
+        wants_sync(q));
+    q.purge_ticket = std::max(q.purge_ticket, done.ticket);
     observer.counted(Count::purged_groups, tags.size());
 }
 

@@ -24,8 +24,9 @@ struct RedisRule {
 bool take_redis_argument(ngx_conf_t* cf, LocConf& conf, const ngx_str_t& argument);
 /// At the end of the arguments. false: something is missing, said in the log.
 bool check_redis_arguments(ngx_conf_t* cf, const LocConf& conf);
-/// In merge_loc_conf: the name becomes settings. false: there is none of that name, said in the log.
-bool resolve_redis(ngx_conf_t* cf, const redis::AllSettings& all, LocConf& conf);
+/// In merge_loc_conf: the name becomes settings, and the zone's purges go that way. false: there is none of
+/// that name, or the zone has another, said in the log.
+bool resolve_redis(ngx_conf_t* cf, const Known& known, LocConf& conf);
 
 // redis_lookup.cpp
 /// Instead of forward(): asks Redis first, where the location has one that may have an answer. NGX_AGAIN: the

@@ -74,11 +74,11 @@ bool check_redis_arguments(ngx_conf_t* cf, const LocConf& conf)
     return false;
 }
 
-bool resolve_redis(ngx_conf_t* cf, const redis::AllSettings& all, LocConf& conf)
+bool resolve_redis(ngx_conf_t* cf, const Known& known, LocConf& conf)
 {
     if (conf.redis == nullptr || conf.zone == nullptr) return true;
     RedisRule& rule = *conf.redis;
-    rule.settings = redis::find_redis(all, ngx::view(rule.name));
+    rule.settings = redis::find_redis(known.redises, ngx::view(rule.name));
     if (rule.settings == nullptr) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "edge_cache: unknown redis \"%V\", define it at http level with: edge_redis %V "
@@ -86,7 +86,7 @@ bool resolve_redis(ngx_conf_t* cf, const redis::AllSettings& all, LocConf& conf)
                       &rule.name, &rule.name, &conf.zone_place);
         return false;
     }
-    conf.zone->has_redis = true;
+    if (!link_zone(cf, known.links, *conf.zone, *rule.settings)) return false;
     return rule.min_uses == 1 || add_use_counts(cf, *conf.zone);
 }
 

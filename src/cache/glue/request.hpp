@@ -22,6 +22,7 @@ namespace edge::cache {
 class Captures;
 class ClientSide;
 class Follower;
+class HeldAnswer;
 class RedisLookup;
 
 /// What the keys of one user's answers begin with, and no key of anybody's does.
@@ -99,6 +100,7 @@ public:
     FlightTable::Ticket flight;  ///< that this request leads
     bool published = false;      ///< its followers read along
     Follower* follower = nullptr;
+    HeldAnswer* held = nullptr;              ///< a write's answer that waits for other hosts
     ClientSide* client_side = nullptr;       ///< while its body goes into the zone
     bool shadow = false;                     ///< edge_cache_shadow: the origin answers, whatever is stored
     Pin shadowed;                            ///< what would have been sent instead
@@ -107,6 +109,7 @@ public:
     time_t asked_at = 0;
     std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
     ValuePosition value_position;      ///< the same for what is made of the answer in Redis
+    std::uint64_t purge_ticket = 0;    ///< of the last purge of this request's that other hosts must hear of
     RedisLookup* redis = nullptr;      ///< once Redis was asked
     bool from_redis = false;           ///< what is served was found there
     std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not

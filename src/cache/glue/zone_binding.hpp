@@ -2,11 +2,14 @@
 
 #include <memory>
 
+#include "cache/purge_log.hpp"
 #include "cache/purge_table.hpp"
 #include "cache/zone.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
+
+struct PurgeLink;
 
 /// One `edge_zone`: its nginx shared memory and this process's view of the store in it.
 struct ZoneBinding {
@@ -19,9 +22,13 @@ struct ZoneBinding {
     ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
     ngx_shm_zone_t* purge_shm = nullptr;
-    bool has_private = false;  ///< some location keeps answers per user in it
-    bool has_redis = false;    ///< some location keeps what is in it in Redis too
-    PurgeTable purges = {};    ///< in workers only
+    bool has_private = false;   ///< some location keeps answers per user in it
+    PurgeTable purges = {};     ///< in workers only
+    PurgeLink* link = nullptr;  ///< the Redis through which other hosts hear of its purges
+    ngx_shm_zone_t* following_shm = nullptr;
+    PurgeLog log = {};  ///< in workers only, of a zone with a link
+    PurgeTable following =
+        {};  ///< the same: what was purged, numbered as in the log; for values out of Redis
 
     /// The store, when this worker may use it.
     Zone* store() const noexcept { return view && view->attached() ? view.get() : nullptr; }

@@ -13,6 +13,7 @@ namespace edge::redis {
 namespace {
 
 constexpr ngx_msec_t kLongest = 60'000;
+constexpr ngx_msec_t kShortestCutOff = 500;
 constexpr ngx_int_t kMostConnections = 16;
 
 char* failed() noexcept
@@ -71,6 +72,18 @@ Taken take_switch(ngx_conf_t* cf, const ngx_str_t& argument, std::string_view na
     }
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_redis: \"%V\", expected %*s=on or %*s=off", &argument,
                        name.size(), name.data(), name.size(), name.data());
+    return Taken::wrong;
+}
+
+Taken take_keep(ngx_conf_t* cf, const ngx_str_t& argument, time_t& out)
+{
+    auto value = value_of(argument, "keep_purges");
+    if (!value) return Taken::no;
+    out = ngx_parse_time(&*value, 1);
+    if (out >= 60) return Taken::yes;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "edge_redis: \"%V\", expected a time of at least 60s, as in keep_purges=1d",
+                       &argument);
     return Taken::wrong;
 }
 
@@ -151,12 +164,22 @@ Taken take_parameter(ngx_conf_t* cf, const ngx_str_t& argument, Settings& settin
 {
     std::optional<bool> replicas;
     std::optional<bool> cluster;
+    if (take_time(cf, argument, "cut_off", settings.cut_off) == Taken::yes &&
+        settings.cut_off < kShortestCutOff) {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "edge_redis: \"%V\", expected at least 500ms: hosts tell each other five times in it "
+            "that they are there",
+            &argument);
+        return Taken::wrong;
+    }
     for (const Taken taken :
          {take_time(cf, argument, "connect_timeout", settings.connect_timeout),
-          take_time(cf, argument, "timeout", settings.timeout), take_pool(cf, argument, settings.pool),
-          take_prefix(cf, argument, settings.prefix), take_switch(cf, argument, "replicas", replicas),
-          take_switch(cf, argument, "cluster", cluster), take_sentinel(cf, argument, settings.sentinel),
-          take_tls(cf, argument, files)}) {
+          take_time(cf, argument, "timeout", settings.timeout),
+          take_time(cf, argument, "cut_off", settings.cut_off), take_keep(cf, argument, settings.keep_purges),
+          take_pool(cf, argument, settings.pool), take_prefix(cf, argument, settings.prefix),
+          take_switch(cf, argument, "replicas", replicas), take_switch(cf, argument, "cluster", cluster),
+          take_sentinel(cf, argument, settings.sentinel), take_tls(cf, argument, files)}) {
         if (taken == Taken::no) continue;
         if (replicas) settings.replicas = *replicas;
         if (cluster) settings.cluster = *cluster;

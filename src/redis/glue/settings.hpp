@@ -44,6 +44,8 @@ struct Settings {
     ngx_msec_t timeout = 200;            ///< the longest wait of a client's request for an answer
     unsigned pool = 2;                   ///< connections of a worker to a node
     std::string prefix = "edge:";        ///< of every key
+    ngx_msec_t cut_off = 5000;           ///< how long a host out of touch goes on serving what has tags
+    time_t keep_purges = 86400;          ///< seconds until a purge is taken out of the log
     bool replicas = false;               ///< reads may go to replicas
     Tls* tls = nullptr;                  ///< where an URL is rediss://
     ngx_resolver_t* resolver = nullptr;  ///< of http level; nullptr: names stay what they were at the start
