@@ -333,10 +333,13 @@ void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
     ngx::guarded<int>(ngx_cycle->log, 0, [&] {
         if (!follower_) return 0;
         const auto items = answer.well() ? read_items(answer.reply) : std::nullopt;
-        if (items)
+        if (items) {
             follower_->replay(touch_clock(), *items);
-        else
-            reopen_ = true;
+            return 0;
+        }
+        reopen_ = true;
+        redis::Client* client = redis::client_of(link_.redis);
+        if (client != nullptr && !answer.well()) client->heed(answer, log_key_);
         return 0;
     });
     // Not from in here: the connection may have to go.

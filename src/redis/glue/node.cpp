@@ -100,6 +100,18 @@ void Node::close() noexcept
     leave_.cancel();
     probe_.cancel();
     close_connections(Failure::lost);
+    close_dedicated([](const Connection&) { return true; });
+}
+
+/// Those that others own. Who is told may make another, or let go of one.
+template <class Which>
+void Node::close_dedicated(const Which& which) noexcept
+{
+    for (std::size_t i = 0; i < dedicated_.size(); ++i) {
+        Connection* connection = dedicated_[i];
+        if (!connection->is_closed() && which(*connection)) connection->close(Failure::lost);
+        if (i < dedicated_.size() && dedicated_[i] != connection) --i;
+    }
 }
 
 /// Its name has other addresses: what is under way to those of before has its time, what is new goes to the
@@ -116,11 +128,7 @@ void Node::moved() noexcept
         if (!leaving_.empty()) leave_.arm(settings_.timeout);
         return 0;
     });
-    const std::vector<Connection*> all = dedicated_;  // who is told may make another
-    for (Connection* connection : all) {
-        const bool there = std::find(dedicated_.begin(), dedicated_.end(), connection) != dedicated_.end();
-        if (there && !addresses_.has(connection->peer())) connection->close(Failure::lost);
-    }
+    close_dedicated([this](const Connection& connection) { return !addresses_.has(connection.peer()); });
     open();
 }
 

@@ -40,7 +40,7 @@ public:
     }
     /// Connects in advance.
     void open() noexcept;
-    /// No more: who waits is told `lost`.
+    /// No more: who waits is told `lost`, also on dedicated connections.
     void close() noexcept;
 
     /// Whether somebody holds a dedicated connection, so that the node has to stay.
@@ -72,6 +72,8 @@ private:
     Connection& pick(const Command& command);
     void moved() noexcept;
     void let_go() noexcept;
+    template <class Which>
+    void close_dedicated(const Which& which) noexcept;
     void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
