@@ -7,7 +7,7 @@ import { assert, equal, port, request, sleep, startNginx, test, until } from './
 import { Clock } from './lib/clock.mjs';
 import { startDns } from './lib/dns.mjs';
 import { startFaultProxy } from './lib/fault_proxy.mjs';
-import { KeyLoad, keyEdge, startKeyOrigin } from './lib/key_load.mjs';
+import { KeyLoad, keyEdge, purgeLog, purgeReaches, startKeyOrigin } from './lib/key_load.mjs';
 import { faultOf } from './lib/load.mjs';
 import { certificates, startRedis } from './lib/redis.mjs';
 
@@ -208,6 +208,56 @@ await other('TLS: the authority is unknown', `rediss://127.0.0.1:${otherPort} tl
     assert(/edge: redis .*(certificate|TLS)/.test(server.log()), 'the log does not say it');
 });
 await secure.kill();
+
+const cutOff = 1000;
+const log = 'edge:{purges}:log';
+const shared = await startRedis('shared', { port: redisPort });
+await other('purges between hosts', `redis://127.0.0.1:${redisPort} cut_off=${cutOff}ms`, {}, async (clients) => {
+    const host = await startNginx('another', keyEdge(edge, origin, `redis://127.0.0.1:${redisPort} cut_off=${cutOff}ms`));
+    const theirs = new KeyLoad(edge);
+    const inTouch = (wanted) => until(async () => (await Promise.all([edge, second].map(purgeLog))).every((one) => Boolean(one.in_touch) === wanted),
+        `the hosts are ${wanted ? '' : 'not '}in touch`, 15);
+    const faults = {
+        'the user may not use the stream': {
+            begin: () => shared.command('ACL', 'SETUSER', 'default', '-eval', '-xread', '-xadd'),
+            end: () => shared.command('ACL', 'SETUSER', 'default', '+@all'),
+        },
+        'the stream is no stream': {
+            begin: () => shared.command('SET', log, 'something else'),
+            end: () => shared.command('DEL', log),
+        },
+    };
+    try {
+        await inTouch(true);
+        await purgeReaches(edge, second, 'at first');
+        for (const [name, { begin, end }] of Object.entries(faults)) {
+            // Nobody can tell the other host; so it stops serving what it has.
+            await purgeReaches(edge, second, name, { between: async () => {
+                await begin();
+                await until(() => purgeLog(edge).then((one) => !one.in_touch), 'the fault is noticed');
+            }, seconds: cutOff / 1000 + 2 });
+            await inTouch(false);
+            await end();
+            await inTouch(true);
+            await used(name, clients);
+            await used(name, theirs);
+            await purgeReaches(second, edge, `after: ${name}`);
+        }
+        for (let n = 0; n < 3; n += 1) {
+            await shared.command('DEL', log);
+            await purgeReaches(edge, second, 'the stream is deleted');
+            await purgeReaches(second, edge, 'the stream is deleted');
+        }
+        await shared.command('FLUSHALL');
+        await purgeReaches(edge, second, 'all is deleted');
+        await used('all is deleted', theirs);
+    } finally {
+        await theirs.stop();
+        await host.stop();
+    }
+    theirs.check(100);
+});
+await shared.kill();
 
 const own = new Clock('edge');
 const plain = await startRedis('plain', { port: redisPort });

@@ -151,7 +151,9 @@ bool Connection::connect() noexcept
 {
     const Address* address = node_.next_address();
     if (address == nullptr) {
-        if (use_ == Use::shared) node_.failed(Failure::lost, "its name is not resolved");
+        // Its first question has its time.
+        if (use_ == Use::shared && !node_.is_being_named())
+            node_.failed(Failure::lost, "its name is not resolved");
         return false;
     }
     const bool begun = ngx::guarded<bool>(ngx_cycle->log, false, [&] {

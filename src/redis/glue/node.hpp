@@ -57,6 +57,7 @@ public:
     void add_dedicated(Connection& connection) { dedicated_.push_back(&connection); }
     void remove_dedicated(Connection& connection) noexcept { std::erase(dedicated_, &connection); }
     const Address* next_address() noexcept { return addresses_.next(); }
+    bool is_being_named() const noexcept { return addresses_.is_first_asked(); }
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
     void succeeded() noexcept;

@@ -2,7 +2,7 @@
 // Every body says which key and which version it is and carries a checksum; every answer is looked at.
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startOrigin } from './e2e.mjs';
+import { equal, request, startOrigin, until } from './e2e.mjs';
 import { faultOf, makeBody } from './load.mjs';
 
 const lengthOf = (n) => [300, 2_000, 4_000, 6_000, 9_000, 14_000, 30_000, 700][n % 8];
@@ -96,6 +96,27 @@ export class KeyLoad {
     }
 }
 
+/** What the edge says of the log of purges that it shares with other hosts. */
+export const purgeLog = async (port) => JSON.parse((await request(port, '/edge_status')).body).redis.purge_logs[0];
+let purged = 0;
+/**
+ * Throws unless a purge on the host at `from` makes the one at `to` ask the app again. Both have keyEdge's conf. between: comes
+ * when both have stored what is purged then.
+ */
+export async function purgeReaches(from, to, what, { between, seconds = 5 } = {}) {
+    const target = `/k/${1_000_000 + (purged += 1)}`;
+    const hit = (port) => until(async () => {
+        const { headers } = await request(port, target);
+        return headers['x-cache'] === 'HIT' && headers['x-version'];
+    }, `${what}: ${target} is stored on port ${port}`);
+    await hit(from);
+    const before = await hit(to);
+    await between?.();
+    const { status } = await request(from, '/edge_purge', { method: 'POST', body: JSON.stringify({ tags: [`of ${target}`] }) });
+    equal(status, 200, 'the purge');
+    await until(async () => (await request(to, target)).headers['x-version'] !== before, `${what}: a purge reaches port ${to}`, seconds);
+}
+
 /** An edge with a small zone and Redis behind it. redis: the arguments of edge_redis after its name. */
 export function keyEdge(number, origin, redis, { zone = '4m', http: more = '', workers = 2, cache = '' } = {}) {
     return { workers, http: `
@@ -110,11 +131,14 @@ export function keyEdge(number, origin, redis, { zone = '4m', http: more = '', w
         add_header X-Level $edge_cache_level;
         location / {
             edge_cache main redis=shared;
+            edge_cache_key $uri;
+            edge_cache_tag "of $uri";
             ${cache}
             proxy_pass http://app;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }
         location = /edge_status { edge_status json; }
+        location = /edge_purge { edge_purge main; }
     }` };
 }
