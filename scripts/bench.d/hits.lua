@@ -16,6 +16,8 @@ function init(args)
     wrk.headers["Sec-Fetch-Site"] = "same-origin"
     wrk.headers["Sec-Fetch-Mode"] = "cors"
     wrk.headers["Sec-Fetch-Dest"] = "empty"
+    local token = os.getenv("EDGE_BENCH_TOKEN")
+    if token then wrk.headers["Authorization"] = "Bearer " .. token end
     if keys == 0 then
         requests[1] = wrk.format("GET", path)
     else

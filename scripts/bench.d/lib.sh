@@ -49,7 +49,7 @@ port_for() { # NAME...: a port each
     local name
     for name in "$@"; do
         ports[$name]=$next_port
-        port_free "$next_port" || fail "port $next_port is in use: set EDGE_BENCH_PORT to the first of some 12 free ones"
+        port_free "$next_port" || fail "port $next_port is in use: set EDGE_BENCH_PORT to the first of some 16 free ones"
         next_port=$((next_port + 1))
     done
 }
@@ -124,6 +124,30 @@ make_files() {
         for ((i = 0; i < size; i++)); do printf '%s' "$text"; done >"$dir/files/$size"
     done
     for ((i = 1; i <= $1; i++)); do printf '%s' "$text" >"$dir/files/k/$i"; done
+    # 16 KB of JSON as lists are, and its precompressed twin.
+    mkdir "$dir/files/json"
+    awk 'BEGIN {
+        srand(7)
+        for (i = 1; n < 16384; i++) {
+            line = sprintf("{\"id\":%d,\"project\":%d,\"name\":\"Spheroid %d.tiff\",\"status\":\"%s\",\"width\":%d,\"created_at\":\"2025-%02d-%02dT12:%02d:00.000Z\"},",
+                rand() * 1e6, rand() * 40, rand() * 900, substr("completedqueued   failed   ", 1 + 9 * int(rand() * 3), 9), 1024 + rand() * 900, 1 + rand() * 12, 1 + rand() * 28, rand() * 60)
+            printf "%s", substr(line, 1, 16384 - n)
+            n += length(line)
+        }
+    }' >"$dir/files/json/16"
+    gzip -9 -k "$dir/files/json/16"
+    printf 'a secret of more than 32 bytes, for HS256' >"$dir/key"
+    chmod 644 "$dir/key"
+}
+
+# A token of edge_cache_private, signed with $dir/key.
+token() {
+    local part head signature
+    base64url() { base64 -w 0 | tr '+/' '-_' | tr -d '='; }
+    head=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
+    part=$(printf '{"iss":"bench","sub":"0f8fad5b-d9cb-469f-a165-70867728950e","exp":4102444800}' | base64url)
+    signature=$(printf '%s' "$head.$part" | openssl dgst -sha256 -hmac "$(cat "$dir/key")" -binary | base64url)
+    printf '%s' "$head.$part.$signature"
 }
 
 # What an app sends beside Content-Type, Content-Length, Date, Server, ETag and Last-Modified.
@@ -162,8 +186,15 @@ upstream() { echo "upstream origin { server 127.0.0.1:${ports[origin]}; keepaliv
 open_files='open_file_cache max=20000 inactive=1h; open_file_cache_valid 1h;'
 
 # serve NAME [access log path]: the server {} block with which a peer is measured.
+# NAME-coded: with compressed answers; NAME-private: for a user each.
 serve() {
-    local name=$1 log=${2:-off}
+    local name=$1 log=${2:-off} more=
+    case $name in
+        static-coded) more='gzip_static on;' ;;
+        proxy_cache-coded) more='gzip_types application/json;' ;;
+        edge-coded) more='edge_cache_encode br=5 gzip=6;' ;;
+        edge-private) more="edge_cache_private jwt key_file=$dir/key max_ttl=1d;" ;;
+    esac
     case ${name%%-*} in
         origin)
             echo "server { listen 127.0.0.1:${ports[$name]}; root $dir/files; $app_headers"
@@ -175,16 +206,16 @@ serve() {
             echo "server { listen 127.0.0.1:${ports[$name]}; access_log $log; $app_headers $validators"
             echo "location / { return 200 \"$text\"; } }"
             ;;
-        static) echo "$open_files server { listen 127.0.0.1:${ports[$name]}; access_log $log; root $dir/files; $app_headers }" ;;
+        static) echo "$open_files server { listen 127.0.0.1:${ports[$name]}; access_log $log; root $dir/files; $app_headers $more }" ;;
         proxy_cache)
             echo "$open_files proxy_cache_path $dir/$name/store levels=1:2 keys_zone=bench:32m max_size=1g inactive=1h"
             echo "use_temp_path=off; $(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log;"
-            echo "location / { proxy_cache bench; $forward } }"
+            echo "$more location / { proxy_cache bench; $forward } }"
             ;;
         plain) echo "$(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log; location / { $forward } }" ;;
         edge)
             echo "edge_zone bench size=256m; $(upstream) server { listen 127.0.0.1:${ports[$name]}; access_log $log;"
-            echo "location / { edge_cache bench; $forward } }"
+            echo "$more location / { edge_cache bench; $forward } }"
             ;;
     esac
 }
@@ -209,8 +240,14 @@ start() {
     local name=$1 cores_of=$2 command
     if [ "${name%%-*}" = varnish ]; then
         mkdir -p "$dir/$name"
+        # It stores compressed what is to be sent so.
+        cat >"$dir/$name/vcl" <<END
+vcl 4.1;
+backend default { .host = "127.0.0.1"; .port = "${ports[origin]}"; }
+sub vcl_backend_response { if (bereq.url ~ "^/json/") { set beresp.do_gzip = true; } }
+END
         command=(varnishd -F -j none -n "$dir/$name/work" -a "127.0.0.1:${ports[$name]}"
-            -b "127.0.0.1:${ports[origin]}" -s 'malloc,256m' -t 86400 -p thread_pools=1 -p vsl_mask=-SessOpen)
+            -f "$dir/$name/vcl" -s 'malloc,256m' -t 86400 -p thread_pools=1 -p vsl_mask=-SessOpen)
     else
         command=(nginx -p "$dir/$name" -e "$dir/$name/error.log" -c "$dir/$name/nginx.conf")
     fi
@@ -232,6 +269,19 @@ ticks() {
         sum=$((sum + fields[11] + fields[12]))
     done
     echo "$sum"
+}
+
+# until_coded NAME PATH: asks until the answer comes as it will from then on, encoded.
+until_coded() {
+    local tries
+    for tries in {1..100}; do
+        if curl -s -o /dev/null -D - -H 'Accept-Encoding: gzip, deflate, br, zstd' "http://127.0.0.1:${ports[$1]}$2" |
+            grep -qi '^content-encoding'; then
+            if ((tries > 10)); then return; fi
+        fi
+        sleep 0.05
+    done
+    fail "$1 does not encode $2"
 }
 
 # A request for the number counts itself; the caller subtracts.

@@ -6,7 +6,7 @@
 //   load burst PORT PATH CLIENTS                          one connection each, made before; all ask at once
 //
 // KEYS 0: every request is for PATH. Else for PATH1 to PATH<KEYS> in turn.
-// Prints one line: "answers errors p50_us p99_us slowest_us bytes". A latency counts from the moment when the
+// EDGE_BENCH_TOKEN: sent as Authorization: Bearer. Prints one line: "answers errors p50_us p99_us slowest_us bytes". A latency counts from the moment when the
 // request was due, so that a server that stalls is charged for all that waited meanwhile. An error is a
 // status other than 200, a connection lost, or 30 s without any answer.
 #include <arpa/inet.h>
@@ -54,6 +54,13 @@ long number(const char* text, long least, long most)
 }
 
 /// What a browser sends with a fetch().
+/// A line of its own, when EDGE_BENCH_TOKEN is set.
+std::string authorization()
+{
+    const char* token = std::getenv("EDGE_BENCH_TOKEN");
+    return token != nullptr ? std::string{"Authorization: Bearer "} + token + "\r\n" : std::string{};
+}
+
 std::string request_for(const std::string& path, int port)
 {
     return "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
@@ -61,7 +68,8 @@ std::string request_for(const std::string& path, int port)
            "Chrome/126.0.0.0 Safari/537.36\r\nAccept: application/json, text/plain, */*\r\n"
            "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\n"
            "Referer: http://127.0.0.1/app/\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"
-           "Sec-Fetch-Dest: empty\r\n\r\n";
+           "Sec-Fetch-Dest: empty\r\n" +
+           authorization() + "\r\n";
 }
 
 class Requests {

@@ -1,22 +1,12 @@
 #include "jwt/remembered.hpp"
 
 #include <openssl/evp.h>
+#include <sys/random.h>
 
-#include <cstring>
 #include <new>
+#include <utility>
 
 namespace edge::jwt {
-
-namespace {
-
-std::size_t place_of(const Hash& token) noexcept
-{
-    std::size_t number = 0;
-    std::memcpy(&number, token.data(), sizeof(number));
-    return number;
-}
-
-}
 
 Hash sha256(std::string_view text)
 {
@@ -37,22 +27,31 @@ std::string to_hex(const Hash& hash)
     return out;
 }
 
-const Identity* Remembered::find(const Hash& token, std::uint64_t context, std::int64_t now) const noexcept
+Tag Remembered::tag_of(std::string_view token)
+{
+    if (!places_) {
+        if (getrandom(key_.data(), sizeof(key_), 0) != static_cast<ssize_t>(sizeof(key_)))
+            throw std::bad_alloc{};
+        places_ = std::make_unique<std::array<Place, kPlaces>>();
+    }
+    return siphash(key_, token);
+}
+
+const Identity* Remembered::find(const Tag& token, std::uint64_t context, std::int64_t now) const noexcept
 {
     if (!places_) return nullptr;
-    const Place& place = (*places_)[place_of(token) % kPlaces];
+    const Place& place = (*places_)[token[0] % kPlaces];
     const bool same = place.context == context && context != 0 && place.token == token;
     return same && now < place.identity.expires ? &place.identity : nullptr;
 }
 
-void Remembered::keep(const Hash& token, std::uint64_t context, const Identity& identity)
+const Identity& Remembered::keep(const Tag& token, std::uint64_t context, Identity identity)
 {
-    if (!places_) places_ = std::make_unique<std::array<Place, kPlaces>>();
-    Place& place = (*places_)[place_of(token) % kPlaces];
-    place.context = 0;
-    place.identity = identity;
+    Place& place = (*places_)[token[0] % kPlaces];
+    place.identity = std::move(identity);
     place.token = token;
     place.context = context;
+    return place.identity;
 }
 
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "jwt/siphash.hpp"
 #include "jwt/token.hpp"
 
 namespace edge::jwt {
@@ -16,22 +17,26 @@ using Hash = std::array<std::uint8_t, 32>;
 Hash sha256(std::string_view text);
 std::string to_hex(const Hash& hash);
 
-/// Tokens that were found valid, so that no signature is verified twice. Kept is a hash of the whole token,
-/// never the token. Bounded: 2048 tokens, a newer one takes the place of an older. One thread only.
+/// Tokens that were found valid, so that no signature is verified twice. Kept is a tag of the whole token,
+/// made with a key that only this process has; never the token. Bounded: 2048 tokens, a newer one takes the
+/// place of an older. One thread only.
 class Remembered {
 public:
+    /// For find() and keep(). Throws std::bad_alloc, also when there is no randomness for the key.
+    Tag tag_of(std::string_view token);
     /// The identity of a token that was valid under the same `context`, which stands for the keys and the
     /// claims asked for, and has not expired. nullptr: not known. Until the next keep().
-    const Identity* find(const Hash& token, std::uint64_t context, std::int64_t now) const noexcept;
-    void keep(const Hash& token, std::uint64_t context, const Identity& identity);
+    const Identity* find(const Tag& token, std::uint64_t context, std::int64_t now) const noexcept;
+    const Identity& keep(const Tag& token, std::uint64_t context, Identity identity);
 
 private:
     struct Place {
-        Hash token{};
+        Tag token{};
         std::uint64_t context = 0;  ///< 0: free
         Identity identity;
     };
     static constexpr std::size_t kPlaces = 2048;
+    TagKey key_{};
     std::unique_ptr<std::array<Place, kPlaces>> places_;
 };
 

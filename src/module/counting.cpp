@@ -106,6 +106,12 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::redis_bytes_read;
         case cache::Count::redis_bytes_written:
             return Counter::redis_bytes_written;
+        case cache::Count::encodings_useless:
+            return Counter::encodings_useless;
+        case cache::Count::encodings_failed:
+            return Counter::encodings_failed;
+        case cache::Count::encodings_dropped:
+            return Counter::encodings_dropped;
         case cache::Count::token_verified:
             return Counter::tokens_verified;
         case cache::Count::token_remembered:
@@ -157,6 +163,24 @@ void counted(cache::Count what, std::uint64_t n) noexcept
 void origin_answered(std::uint64_t microseconds) noexcept
 {
     counters.record(status::Timer::origin, microseconds);
+}
+
+static_assert(offset(Counter::encodings_br, http::Coding::zstd, http::Coding::br) == Counter::encodings_zstd);
+static_assert(offset(Counter::sent_br, http::Coding::zstd, http::Coding::br) == Counter::sent_zstd);
+
+void encoded(http::Coding coding, std::uint64_t before, std::uint64_t after,
+             std::uint64_t microseconds) noexcept
+{
+    counters.add(offset(Counter::encodings_br, coding, http::Coding::br));
+    counters.add(Counter::encoding_before, before);
+    counters.add(Counter::encoding_after, after);
+    counters.record(status::Timer::encode, microseconds);
+}
+
+void sent_encoded(http::Coding coding, std::uint64_t saved) noexcept
+{
+    counters.add(offset(Counter::sent_br, coding, http::Coding::br));
+    counters.add(Counter::encoding_saved, saved);
 }
 
 void websocket_opened() noexcept
@@ -364,7 +388,7 @@ void start_counting(ngx_cycle_t* cycle)
     if (conf == nullptr || conf->counters == nullptr) return;
     counters_memory = ngx::table_memory(conf->counters);
     counters = status::Counters::claim(counters_memory, ngx_pid);
-    cache::observer = {answered, not_stored, counted, origin_answered};
+    cache::observer = {answered, not_stored, counted, origin_answered, encoded, sent_encoded};
     redis::observer = {redis_node,     redis_connected, redis_in_flight,
                        redis_answered, redis_failed,    redis_breaker};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};

@@ -1,5 +1,6 @@
 #include <string_view>
 
+#include "cache/glue/encode.hpp"
 #include "module/conf.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/directive.hpp"
@@ -105,6 +106,8 @@ constinit ngx_command_t directives[] = {
                    cache_setter<cache::set_cache_tag>),
     ngx::directive("edge_cache_tag_header"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_tag_header>),
+    ngx::directive("edge_cache_encode"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_encode>),
     ngx::directive("edge_cache_private"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, private_setter),
     ngx::directive("edge_cache_invalidate"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_invalidate>),

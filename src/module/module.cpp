@@ -1,6 +1,7 @@
 #include "module/conf.hpp"
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge_link.hpp"
@@ -195,6 +196,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         cache::stop_links(conf->links);
         redis::stop_clients();
         cache::stop_collapse();
+        cache::stop_encoding();
         ngx::release_wakeup();
         for (cache::ZoneBinding* zone : conf->zones) cache::detach_zone(*zone);
         stop_counting();

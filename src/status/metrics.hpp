@@ -47,6 +47,12 @@ namespace edge::status {
            "Bytes of values read from Redis and written to it.") \
     FAMILY(cache_tokens, counter, "edge_cache_tokens_total", "result", "cache.tokens", \
            "Tokens of edge_cache_private: verified, known from before, or refused and why.") \
+    FAMILY(cache_encodings, counter, "edge_cache_encodings_total", "result", "cache.encodings", \
+           "Stored responses encoded by coding, and encodings that came to nothing.") \
+    FAMILY(cache_encoding_bytes, counter, "edge_cache_encoding_bytes_total", "what", "cache.encoding_bytes", \
+           "Bytes encoded, before and after, and those that encoded answers were shorter by.") \
+    FAMILY(cache_sent_encoded, counter, "edge_cache_sent_encoded_total", "coding", "cache.sent_encoded", \
+           "Answers sent from a zone in a coding made here.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
            "Stale responses sent because the origin failed.") \
     FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
@@ -149,6 +155,18 @@ namespace edge::status {
     COUNTER(tokens_expired, cache_tokens, "expired", "expired") \
     COUNTER(tokens_not_yet, cache_tokens, "not_yet", "not_yet") \
     COUNTER(tokens_claim, cache_tokens, "claim", "claim") \
+    COUNTER(encodings_br, cache_encodings, "br", "br") \
+    COUNTER(encodings_gzip, cache_encodings, "gzip", "gzip") \
+    COUNTER(encodings_zstd, cache_encodings, "zstd", "zstd") \
+    COUNTER(encodings_useless, cache_encodings, "useless", "useless") \
+    COUNTER(encodings_failed, cache_encodings, "failed", "failed") \
+    COUNTER(encodings_dropped, cache_encodings, "dropped", "dropped") \
+    COUNTER(encoding_before, cache_encoding_bytes, "before", "before") \
+    COUNTER(encoding_after, cache_encoding_bytes, "after", "after") \
+    COUNTER(encoding_saved, cache_encoding_bytes, "saved", "saved") \
+    COUNTER(sent_br, cache_sent_encoded, "br", "br") \
+    COUNTER(sent_gzip, cache_sent_encoded, "gzip", "gzip") \
+    COUNTER(sent_zstd, cache_sent_encoded, "zstd", "zstd") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
     COUNTER(collapsed, cache_collapsed, "", "") \
     COUNTER(shadow_same, cache_shadow, "same", "same") \
@@ -197,6 +215,8 @@ namespace edge::status {
           "Time from a request's start to the header of an answer sent from a zone.") \
     TIMER(origin, "edge_cache_origin_duration_seconds", "latency.origin", \
           "Time from a request's start to the header of the origin's response.") \
+    TIMER(encode, "edge_cache_encode_duration_seconds", "latency.encode", \
+          "How long a thread took to encode a stored response.") \
     TIMER(websocket_hold, "edge_websocket_hold_duration_seconds", "latency.websocket_hold", \
           "How long the oldest message of a batch was held before it left.")
 

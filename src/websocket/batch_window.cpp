@@ -11,7 +11,8 @@ BatchWindow::Verdict BatchWindow::on_message(std::uint64_t now_ms, std::uint32_t
     ++messages_;
     bytes_ += bytes;
     const bool after_pause =
-        !last_flush_ || (now_ms > *last_flush_ && now_ms - *last_flush_ >= limits_.delay_ms);
+        !last_message_ || (now_ms > *last_message_ && now_ms - *last_message_ >= limits_.delay_ms);
+    last_message_ = std::max(now_ms, last_message_.value_or(0));
     if (urgent)
         cause_ = Cause::urgent;
     else if (limits_.delay_ms == 0 || (alone && after_pause))
@@ -33,11 +34,10 @@ std::optional<std::uint64_t> BatchWindow::deadline() const noexcept
     return since_ + limits_.delay_ms;
 }
 
-void BatchWindow::flushed(std::uint64_t now_ms) noexcept
+void BatchWindow::flushed() noexcept
 {
     messages_ = 0;
     bytes_ = 0;
-    last_flush_ = std::max(now_ms, last_flush_.value_or(0));
 }
 
 }

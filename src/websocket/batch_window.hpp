@@ -10,9 +10,9 @@ namespace edge::websocket {
 ///
 /// Shape:  one object per connection; counts messages, owns no bytes.
 /// Units:  now_ms, deadline(): milliseconds of one monotonic clock. bytes: as they go on the wire.
-/// Limits: messages >= 1; delay_ms = 0 holds nothing. A pause is delay_ms without a flush.
+/// Limits: messages >= 1; delay_ms = 0 holds nothing. A pause is delay_ms without a message.
 /// Errors: none, total for all inputs; a clock that jumps back counts as standing still.
-/// Spec:   RFC 6455 section 5.5.2: a Pong goes out as soon as is practical, so control frames are `urgent`.
+/// Spec:   RFC 6455 section 5.5.2: a Pong goes out as soon as is practical, so they flush.
 ///         Order is the caller's queue; a window never reorders.
 class BatchWindow {
 public:
@@ -28,13 +28,19 @@ public:
 
     explicit BatchWindow(Limits limits) noexcept : limits_{limits} {}
 
-    /// One more message (or control frame) is in the queue. After `flush` the caller may add more to the same
-    /// write before it calls flushed().
+    /// One more message is in the queue. After `flush` the caller may add more to the same write before it
+    /// calls flushed().
     Verdict on_message(std::uint64_t now_ms, std::uint32_t bytes, bool urgent) noexcept;
+    /// A control frame is: what is held goes with it. It is no message, and the pause goes on.
+    void on_control(std::uint32_t bytes) noexcept
+    {
+        bytes_ += bytes;
+        cause_ = Cause::urgent;
+    }
     /// When what is held has to leave; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept;
     /// Everything held left (or was handed to a socket that will take it when it can).
-    void flushed(std::uint64_t now_ms) noexcept;
+    void flushed() noexcept;
 
     Cause cause() const noexcept { return cause_; }
     std::uint32_t held_messages() const noexcept { return messages_; }
@@ -47,7 +53,7 @@ private:
     std::uint32_t messages_ = 0;
     std::uint64_t bytes_ = 0;
     std::uint64_t since_ = 0;
-    std::optional<std::uint64_t> last_flush_;
+    std::optional<std::uint64_t> last_message_;
     Cause cause_ = Cause::first;
 };
 

@@ -58,7 +58,7 @@ std::optional<Violation> Downstream::on_event(const FrameParser::Event& event, s
             }
             return on_payload(event.piece);
         case FrameParser::Kind::end:
-            return is_control(parser_.header().opcode) ? on_control(now_ms) : on_end(now_ms);
+            return is_control(parser_.header().opcode) ? on_control() : on_end(now_ms);
         case FrameParser::Kind::error:
             return event.violation;
         case FrameParser::Kind::more:
@@ -171,7 +171,7 @@ void Downstream::end_frame(Bytes payload, std::uint64_t now_ms)
     }
     // Whoever sends fragments wants them to arrive one by one; most of a large message has left already.
     if (!header.fin || large_message_) decide(Cause::stream);
-    if (header.fin) note(now_ms, message_wire_, urgent_, true);
+    if (header.fin) note(now_ms, message_wire_, urgent_);
 }
 
 void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
@@ -186,7 +186,7 @@ void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
     } else {
         queue_frame({.opcode = opcode, .length = message.size()}, message);
     }
-    note(now_ms, message_wire_, urgent, true);
+    note(now_ms, message_wire_, urgent);
 }
 
 std::optional<Bytes> Downstream::compressed(Bytes message)
@@ -195,7 +195,7 @@ std::optional<Bytes> Downstream::compressed(Bytes message)
     return deflater_->compress(message, scratch_);
 }
 
-std::optional<Violation> Downstream::on_control(std::uint64_t now_ms)
+std::optional<Violation> Downstream::on_control()
 {
     const FrameHeader& header = parser_.header();
     const Bytes payload{control_.data(), static_cast<std::size_t>(header.length)};
@@ -210,7 +210,8 @@ std::optional<Violation> Downstream::on_control(std::uint64_t now_ms)
         close_sent_ = true;
         decide(Cause::close);
     }
-    note(now_ms, kMaxHeader + header.length, true, false);
+    window_.on_control(static_cast<std::uint32_t>(kMaxHeader + header.length));
+    decide(Cause::urgent);
     return std::nullopt;
 }
 
@@ -224,11 +225,10 @@ void Downstream::queue_frame(const FrameHeader& header, Bytes payload)
     if (!is_control(header.opcode)) message_wire_ += wire;
 }
 
-void Downstream::note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent, bool message)
+void Downstream::note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent)
 {
     const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(wire_bytes, UINT32_MAX));
     if (window_.on_message(now_ms, bytes, urgent) == BatchWindow::Verdict::flush) decide(window_.cause());
-    if (message) ++held_;
 }
 
 void Downstream::flush(Cause cause, std::uint64_t now_ms) noexcept
@@ -238,12 +238,11 @@ void Downstream::flush(Cause cause, std::uint64_t now_ms) noexcept
     const bool waited = window_.held_messages() != 0 && now_ms > window_.held_since();
     if (bytes != 0)
         flush_ = Flush{.cause = cause,
-                       .messages = held_,
+                       .messages = window_.held_messages(),
                        .bytes = bytes,
                        .held_ms = waited ? now_ms - window_.held_since() : 0};
-    held_ = 0;
     queue_.make_ready();
-    window_.flushed(now_ms);
+    window_.flushed();
 }
 
 std::optional<Flush> Downstream::take_flush() noexcept

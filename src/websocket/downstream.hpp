@@ -92,14 +92,14 @@ private:
     std::optional<Violation> on_event(const FrameParser::Event& event, std::uint64_t now_ms);
     std::optional<Violation> on_header();
     std::optional<Violation> on_payload(Bytes piece);
-    std::optional<Violation> on_control(std::uint64_t now_ms);
+    std::optional<Violation> on_control();
     std::optional<Violation> on_end(std::uint64_t now_ms);
     void end_frame(Bytes payload, std::uint64_t now_ms);
     void begin_large_message();
     void send_joined(Bytes message, std::uint64_t now_ms);
     std::optional<Bytes> compressed(Bytes message);
     void queue_frame(const FrameHeader& header, Bytes payload);
-    void note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent, bool message);
+    void note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent);
     void decide(BatchWindow::Cause cause) noexcept
     {
         if (!due_) due_ = cause;
@@ -122,7 +122,6 @@ private:
     std::optional<Flush> flush_;
     std::optional<BatchWindow::Cause> due_;  // a flush was decided, it happens when all of the read is in
     DownstreamCounts counts_;
-    std::uint32_t held_ = 0;  // data messages in the queue since the last flush
     Utf8 utf8_;
     Fate fate_ = Fate::pass;
     bool urgent_ = false;  // the message that is arriving, told by its first frame

@@ -14,7 +14,7 @@ struct Busy {  // a window that flushed at t = 1000
     Busy()
     {
         window.on_message(1000, 1, false);
-        window.flushed(1000);
+        window.flushed();
     }
 };
 
@@ -54,10 +54,33 @@ BOOST_FIXTURE_TEST_CASE(a_message_a_moment_before_the_pause_is_over_waits, Busy)
 BOOST_FIXTURE_TEST_CASE(a_flush_starts_the_next_window, Busy)
 {
     window.on_message(1010, 1, false);
-    window.flushed(1060);
+    window.on_message(1050, 1, false);
+    window.flushed();
     BOOST_TEST(!window.deadline().has_value());
     BOOST_TEST((window.on_message(1070, 1, false) == Verdict::hold));
     BOOST_TEST(window.deadline().value() == 1120u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_pause_begins_with_the_last_message_and_not_with_its_flush, Busy)
+{
+    window.on_message(1010, 1, false);
+    window.flushed();  // at 1060
+    BOOST_TEST((window.on_message(1061, 1, false) == Verdict::flush));
+    BOOST_TEST((window.cause() == Cause::first));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_control_frame_takes_along_what_is_held_and_ends_no_pause, Busy)
+{
+    window.on_message(1010, 1, false);
+    window.on_control(6);
+    BOOST_TEST((window.cause() == Cause::urgent));
+    BOOST_TEST(window.held_messages() == 1u);
+    BOOST_TEST(window.held_bytes() == 7u);
+    window.flushed();
+    window.on_control(6);
+    window.flushed();
+    BOOST_TEST((window.on_message(1061, 1, false) == Verdict::flush));
+    BOOST_TEST((window.cause() == Cause::first));
 }
 
 BOOST_FIXTURE_TEST_CASE(enough_messages_leave_before_the_delay_is_over, Busy)
@@ -96,7 +119,7 @@ BOOST_AUTO_TEST_CASE(without_delay_nothing_is_held)
     BatchWindow window{{.messages = 50, .bytes = 1000, .delay_ms = 0}};
     for (int i = 0; i < 5; ++i) {
         BOOST_TEST((window.on_message(1000, 1, false) == Verdict::flush));
-        window.flushed(1000);
+        window.flushed();
     }
 }
 
@@ -104,7 +127,7 @@ BOOST_FIXTURE_TEST_CASE(a_clock_that_jumps_back_holds_no_message_forever, Busy)
 {
     BOOST_TEST((window.on_message(10, 1, false) == Verdict::hold));
     BOOST_TEST(window.deadline().value() == 60u);
-    window.flushed(60);
+    window.flushed();
     BOOST_TEST((window.on_message(1051, 1, false) == Verdict::flush));
 }
 

@@ -5,6 +5,7 @@
 
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/held_answer.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
@@ -48,6 +49,7 @@ void replace(Request& q, const Stored& stored, Status status)
     q.step = Step::replacing;
     q.status = status;
     if (r.upstream != nullptr && !needs_buffers(r) && !has_rate_limit(r)) r.upstream->buffering = 0;
+    choose_variant(q, stored);
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
 }
 
@@ -101,13 +103,16 @@ void take_answer(Request& q)
     }
     if (!filling && q.shadow && q.status == Status::expired && status < 500) q.zone->remove(q.selected);
     add_cache_status(q, filling, status, filling ? std::optional{q.stored_ttl} : std::nullopt);
+    if (filling && q.negotiated) note_negotiation(r);
     if (!q.stripped_conditions || status != NGX_HTTP_OK) return;
     // The origin was not shown the client's conditions: they are judged here.
     r.allow_ranges = filling ? 1 : 0;
     r.single_range = 1;
     r.disable_not_modified = 1;
-    if (client_has(q, origin_value(u.headers_in.etag), origin_value(u.headers_in.last_modified),
-                   origin_value(u.headers_in.date))) {
+    if (const auto copy =
+            client_copy(q, http::Coding::identity, origin_value(u.headers_in.etag),
+                        origin_value(u.headers_in.last_modified), origin_value(u.headers_in.date))) {
+        note_coding(r, *copy);
         make_not_modified(r);
         if (filling) q.step = Step::capturing;
     }
@@ -293,7 +298,7 @@ ngx_int_t send_replacement(Request& q, ngx_chain_t* in)
     q.body_sent = true;
     ngx_chain_t* body = stored_body(q);
     if (body != nullptr) {
-        observer.counted(Count::bytes_served, q.object.body_size());
+        count_served(q);
         return next_body(&q.r, body);
     }
     Output end{q};

@@ -544,6 +544,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, 
     inherit(conf.no_store, parent.no_store);
     inherit(conf.valid, parent.valid);
     inherit(conf.vary, parent.vary);
+    inherit(conf.encode, parent.encode);
     if (conf.private_rule == nullptr) conf.private_rule = parent.private_rule;
     if (conf.zone != nullptr && conf.private_rule != nullptr &&
         conf.private_rule->mode != PrivateRule::Mode::off) {

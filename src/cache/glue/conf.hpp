@@ -12,6 +12,7 @@
 
 namespace edge::cache {
 
+struct EncodeRule;
 struct Invalidation;
 struct PrivateRule;
 struct RedisRule;
@@ -54,6 +55,7 @@ struct LocConf {
     ngx_array_t* purge_zones;         ///< ngx_str_t, as named
     ngx_str_t purge_place;            ///< file:line where it was said
     const PrivateRule* private_rule;  ///< edge_cache_private; nullptr = not said
+    const EncodeRule* encode;         ///< edge_cache_encode; nullptr = not said
     Invalidation* invalidation;       ///< edge_cache_invalidate; nullptr = not said
 };
 

@@ -2,8 +2,12 @@
 
 namespace edge::cache {
 
-constinit Observer observer{[](Status, Forward) noexcept {}, [](NotStored) noexcept {},
-                            [](Count, std::uint64_t) noexcept {}, [](std::uint64_t) noexcept {}};
+constinit Observer observer{[](Status, Forward) noexcept {},
+                            [](NotStored) noexcept {},
+                            [](Count, std::uint64_t) noexcept {},
+                            [](std::uint64_t) noexcept {},
+                            [](http::Coding, std::uint64_t, std::uint64_t, std::uint64_t) noexcept {},
+                            [](http::Coding, std::uint64_t) noexcept {}};
 
 std::string_view status_name(Status status) noexcept
 {

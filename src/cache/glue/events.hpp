@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cache/policy.hpp"
+#include "http/accept_encoding.hpp"
 
 namespace edge::cache {
 
@@ -43,7 +44,10 @@ enum class Count : std::uint8_t {
     redis_dropped,   ///< not sent: Redis is not to be asked, or too much is under way
     redis_bytes_read,
     redis_bytes_written,
-    token_verified,  ///< edge_cache_private
+    encodings_useless,  ///< edge_cache_encode: the result was no smaller
+    encodings_failed,   ///< or could not be made
+    encodings_dropped,  ///< too many were waiting
+    token_verified,     ///< edge_cache_private
     token_remembered,
     token_absent,  ///< from here on refused, in the order of jwt::Verdict
     token_too_large,
@@ -64,6 +68,11 @@ struct Observer {
     void (*not_stored)(NotStored reason) noexcept;
     void (*counted)(Count what, std::uint64_t n) noexcept;
     void (*origin_answered)(std::uint64_t microseconds) noexcept;
+    /// A body of `before` bytes was encoded, in a thread.
+    void (*encoded)(http::Coding coding, std::uint64_t before, std::uint64_t after,
+                    std::uint64_t microseconds) noexcept;
+    /// A stored variant goes out, so much smaller than the response it was made from.
+    void (*sent_encoded)(http::Coding coding, std::uint64_t saved) noexcept;
 };
 
 /// The value of $edge_cache_status; empty for none.

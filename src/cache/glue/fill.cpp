@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
@@ -172,11 +173,13 @@ NotStored start_fill(Request& q)
     auto tags = collect_tags(q, origin);
     if (!tags) return NotStored::tags;
     const Visible visible{q, origin};
+    const std::uint64_t number =
+        body_number(*q.conf, static_cast<std::uint16_t>(u.headers_in.status_n), visible.fields());
     const auto block = encode_stored({.kind = StoredKind::response,
                                       .status = static_cast<std::uint16_t>(u.headers_in.status_n),
                                       .lifetime = verdict.lifetime,
                                       .last_modified = parse_last_modified(visible.fields()),
-                                      .number = 0,
+                                      .number = number,
                                       .key = ngx::view(q.selected_key),
                                       .fields = visible.fields(),
                                       .url = purge_url(r, *q.conf, ngx::view(q.public_key)),
@@ -188,6 +191,7 @@ NotStored start_fill(Request& q)
         q.fill = {};
         return NotStored::no_room;
     }
+    q.negotiated = number != 0 && (q.expected_length < 0 || hint >= q.conf->encode->least);
     q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
     observer.counted(Count::fill_started, 1);
     announce_fill(q, verdict.lifetime);
@@ -207,6 +211,7 @@ void finish_fill(Request& q)
     const bool findable = arrive(q);
     end_flight(q);
     if (findable) store_in_redis(q, q.object.meta());
+    encode_arrived(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
 }
@@ -241,13 +246,14 @@ bool renew_stored(Request& q, bool not_modified)
         return true;
     }
     // The answer to a HEAD says nothing of the body: that is as old as it was.
+    const std::uint64_t number = body_number(*q.conf, stored->head().status, kept, stored->head().number);
     const StoredTags tags_before = stored->tags();
     auto tags = not_modified ? collect_tags(q, origin, &tags_before) : tags_before;
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
                                .lifetime = verdict.lifetime,
                                .last_modified = parse_last_modified(kept),
-                               .number = 0,
+                               .number = number,
                                .key = stored->key(),
                                .fields = kept,
                                .url = stored->url(),

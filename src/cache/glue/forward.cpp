@@ -10,7 +10,7 @@ namespace {
 
 /// Fields that must not reach the origin when the whole response is wanted (RFC 9111 section 4.3.1): it would
 /// judge the client's copy, or send a part.
-bool withheld(std::string_view name) noexcept
+bool is_condition(std::string_view name) noexcept
 {
     for (const std::string_view field :
          {"If-None-Match", "If-Modified-Since", "If-Range", "Range", "If-Match", "If-Unmodified-Since"}) {
@@ -41,7 +41,7 @@ void hash_names(ngx_list_t& list) noexcept
 
 }
 
-void swap_headers(Request& q)
+void swap_headers(Request& q, Withheld withheld)
 {
     ngx_http_request_t& r = q.r;
     // Also when no answer comes: the access log reads them.
@@ -56,7 +56,8 @@ void swap_headers(Request& q)
     }
     q.headers_swapped = true;
     ngx::for_each_header(q.client_headers, [&](ngx_table_elt_t& line) {
-        if (withheld(ngx::view(line.key))) return;
+        if (withheld.conditions && is_condition(ngx::view(line.key))) return;
+        if (withheld.codings && ngx::equals_ignoring_case(ngx::view(line.key), "Accept-Encoding")) return;
         auto* copy = static_cast<ngx_table_elt_t*>(ngx_list_push(&r.headers_in.headers));
         if (copy == nullptr) {
             restore_headers(q);
@@ -64,7 +65,7 @@ void swap_headers(Request& q)
         }
         *copy = line;
     });
-    q.stripped_conditions = true;
+    q.stripped_conditions = withheld.conditions;
     if (q.validating) {
         const auto stored = Stored::from_zone(q.object.meta());
         if (stored) push_validators(r, *stored);

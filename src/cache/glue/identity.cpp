@@ -1,6 +1,8 @@
 #include "cache/glue/identity.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "http/token.hpp"
 #include "jwt/remembered.hpp"
@@ -78,14 +80,20 @@ std::string_view value_of(Request& q, const PrivateRule& rule)
     return text;
 }
 
-void set_prefix(Request& q, std::string_view kind, std::string_view realm, std::string_view who)
+std::string prefix_of(std::string_view kind, std::string_view realm, std::string_view who)
 {
     std::string text{kPrivateMark};
     text.append(kind).append(1, ' ');
     for (const std::string_view part : {realm, who})
         text.append(std::to_string(part.size())).append(1, ':').append(part);
     text.append(1, ' ');
-    q.identity.prefix = std::move(text);
+    return text;
+}
+
+/// No two rules and no two sets of keys have the same.
+std::uint64_t context_of(const PrivateRule& rule) noexcept
+{
+    return std::uint64_t{rule.number} << 32 | (rule.keys != nullptr ? rule.keys->generation : 0);
 }
 
 bool identify_by_token(Request& q, const PrivateRule& rule, std::string_view token)
@@ -95,23 +103,23 @@ bool identify_by_token(Request& q, const PrivateRule& rule, std::string_view tok
         return false;
     }
     const std::int64_t now = ngx_time();
-    const jwt::Hash hash = jwt::sha256(token);
-    const std::uint64_t context = std::uint64_t{rule.number} << 32 | rule.keys->generation;
-    const jwt::Identity* identity = remembered.find(hash, context, now);
+    const jwt::Tag tag = remembered.tag_of(token);
+    const std::uint64_t context = context_of(rule);
+    const jwt::Identity* identity = remembered.find(tag, context, now);
     if (identity != nullptr) {
         observer.counted(Count::token_remembered, 1);
     } else {
-        const jwt::Verified result = jwt::verify(token, rule.keys->keys, rule.claims, now);
+        jwt::Verified result = jwt::verify(token, rule.keys->keys, rule.claims, now);
         if (result.verdict != Verdict::valid) {
             count_refused(result.verdict);
             return false;
         }
         observer.counted(Count::token_verified, 1);
-        remembered.keep(hash, context, result.identity);
-        identity = remembered.find(hash, context, now);
-        if (identity == nullptr) return false;
+        // What its keys begin with is made once.
+        result.identity.text = prefix_of("jwt", ngx::view(rule.keys->path), result.identity.text);
+        identity = &remembered.keep(tag, context, std::move(result.identity));
     }
-    set_prefix(q, "jwt", ngx::view(rule.keys->path), identity->text);
+    q.identity.prefix = identity->text;
     q.identity.claim = identity->claim;
     q.facts.longest_use =
         static_cast<std::uint32_t>(std::min<std::int64_t>(rule.max_ttl, identity->expires - now));
@@ -126,7 +134,16 @@ bool identify_by_secret(Request& q, const PrivateRule& rule, std::string_view se
                           : (secret.size() > kLongestSecret ? Verdict::too_large : Verdict::malformed));
         return false;
     }
-    set_prefix(q, "secret", {}, jwt::to_hex(jwt::sha256(secret)));
+    constexpr auto kForEver = std::numeric_limits<std::int64_t>::max();
+    const jwt::Tag tag = remembered.tag_of(secret);
+    const std::uint64_t context = context_of(rule);
+    const jwt::Identity* identity = remembered.find(tag, context, ngx_time());
+    if (identity == nullptr) {
+        std::string prefix = prefix_of("secret", {}, jwt::to_hex(jwt::sha256(secret)));
+        identity =
+            &remembered.keep(tag, context, {.text = std::move(prefix), .claim = {}, .expires = kForEver});
+    }
+    q.identity.prefix = identity->text;
     q.facts.longest_use = rule.max_ttl;
     return true;
 }

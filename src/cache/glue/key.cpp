@@ -2,6 +2,7 @@
 #include <new>
 #include <string>
 
+#include "cache/glue/encode.hpp"
 #include "cache/glue/request.hpp"
 #include "http/query.hpp"
 #include "http/token.hpp"
@@ -162,6 +163,12 @@ std::vector<std::string> selecting_fields(const Request& q, http::Fields answer)
         for (ngx_uint_t i = 0; i < q.conf->vary->nelts; ++i) names.emplace_back(ngx::view(extra[i]));
     }
     if (q.identity.covers_authorization) std::erase(names, "authorization");
+    // The origin was asked for it not encoded: if it is not, it is for everybody.
+    const auto encoded = [](const http::Field& field) {
+        return ngx::equals_ignoring_case(field.name, "Content-Encoding");
+    };
+    if (encode_rule(*q.conf) != nullptr && std::none_of(answer.begin(), answer.end(), encoded))
+        std::erase(names, "accept-encoding");
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;

@@ -2,6 +2,7 @@
 #include <new>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge.hpp"
@@ -132,14 +133,19 @@ ngx_int_t forward(Request& q)
         q.validating = stored && has_validator(*stored);
     }
     const bool get = q.facts.method == Method::get;
+    Withheld withheld;
     if (q.validating) {
         q.facts.has_range = false;
-        swap_headers(q);
+        withheld.conditions = true;
     } else if (get && q.may_fill && !q.facts.has_range && !q.facts.has_authorization &&
                (r.headers_in.if_none_match != nullptr || r.headers_in.if_modified_since != nullptr)) {
-        swap_headers(q);
+        withheld.conditions = true;
     }
-    q.facts.has_range = r.headers_in.range != nullptr && !q.headers_swapped;
+    // What is stored, and what a HEAD is compared with, is not encoded.
+    withheld.codings = encode_rule(*q.conf) != nullptr && r.headers_in.accept_encoding != nullptr &&
+                       (get ? q.may_fill && !q.facts.has_range : q.facts.method == Method::head);
+    if (withheld.conditions || withheld.codings) swap_headers(q, withheld);
+    q.facts.has_range = r.headers_in.range != nullptr && !withheld.conditions;
     q.may_fetch_whole = q.may_fill && get && q.facts.has_range && !q.facts.has_authorization;
     q.may_fill = q.may_fill && get && !q.facts.has_range;
     return NGX_DECLINED;
@@ -163,6 +169,7 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
         observer.counted(Count::collapsed, 1);
     }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    choose_variant(q, stored);
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
     add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     observer.answered(status, Forward::none);
@@ -280,6 +287,7 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         }
         earlier->step = Request::Step::passing;
         earlier->object = {};
+        earlier->variant = {};
     }
     if (const ngx_int_t rc = on_purge(r, conf); rc != NGX_DECLINED) return rc;
     if (zone == nullptr) return NGX_DECLINED;
@@ -298,6 +306,9 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         q.forward = Forward::bypass;
         return NGX_DECLINED;
     }
+    if (encode_rule(conf) != nullptr &&
+        (r.headers_in.if_match != nullptr || q.facts.method == Method::unsafe))
+        explain_tags(r);
     if (q.facts.method == Method::unsafe) {
         set_keys(q);  // the public one: a write is to what all have stored of its target
         if (conf.invalidation != nullptr) q.captures = &ngx::make<Captures>(r.pool, r);

@@ -1,3 +1,4 @@
+#include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/tag_list.hpp"
 
@@ -9,6 +10,7 @@ bool is_purged(Request& q, const Pin& object, const Stored& stored)
     q.stale_since = verdict.life == Life::stale ? verdict.since : -1;
     if (verdict.life != Life::dead) return false;
     q.zone->remove(object);
+    drop_variants(*q.zone, q.selected, stored.head().number);
     observer.counted(Count::purged_found, 1);
     return true;
 }
@@ -51,33 +53,39 @@ Judgement judge_value(const Request& q, const ValuePosition& at, Purgeable objec
     return zone.log.judge(zone.following, at, object);
 }
 
-bool arrive_promoted(Request& q, Fill fill)
+namespace {
+
+/// Makes what was filled findable in place of `q.object`, unless a purge or a write overtook it. `object` is
+/// what was filled in any case.
+bool publish(Request& q, Fill& fill, Pin& object)
 {
+    // Before it can be found: it must not take the place of a newer one.
     if (was_overtaken(q, fill.hold())) {
+        object = fill.withdraw();
         observer.counted(Count::dead_on_arrival, 1);
         return false;
     }
-    const Pin object = fill.finish();
+    const auto before = q.object ? Stored::from_zone(q.object.meta()) : std::nullopt;
+    if (before) drop_variants(*q.zone, q.selected, before->head().number);
+    object = fill.finish();
+    // And after: a write that came in between has not found it.
     if (!was_overtaken(q, object)) return static_cast<bool>(object);
     q.zone->remove(object);
     observer.counted(Count::dead_on_arrival, 1);
     return false;
 }
 
+}
+
+bool arrive_promoted(Request& q, Fill fill)
+{
+    Pin object;
+    return publish(q, fill, object);
+}
+
 bool arrive(Request& q)
 {
-    // Before it can be found: it must not take the place of a newer one.
-    if (was_overtaken(q, q.fill.hold())) {
-        q.object = q.fill.withdraw();
-        observer.counted(Count::dead_on_arrival, 1);
-        return false;
-    }
-    q.object = q.fill.finish();
-    // And after: a write that came in between has not found it.
-    if (!was_overtaken(q, q.object)) return static_cast<bool>(q.object);
-    q.zone->remove(q.object);
-    observer.counted(Count::dead_on_arrival, 1);
-    return false;
+    return publish(q, q.fill, q.object);
 }
 
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cache/glue/collapse.hpp"
+#include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/redis_value.hpp"
@@ -151,6 +152,7 @@ private:
         auto& head = *reinterpret_cast<StoredHead*>(value.meta.data());
         head.lifetime = lifetime;
         head.sequence = sequence_;
+        head.number = body_number(*q_.conf, head.status, stored.fields());  // this zone's own
         fill_ = q_.zone->begin(q_.selected, value.head.body_size);
         if (!fill_ || !fill_.set_meta(value.meta)) return give_up(Count::redis_unusable);
         if (value.head.part_size == 0) return copy(value.body) ? arrived() : give_up(Count::redis_unusable);

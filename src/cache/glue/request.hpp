@@ -15,6 +15,7 @@
 #include "cache/redis_value.hpp"
 #include "cache/stored.hpp"
 #include "cache/zone.hpp"
+#include "http/accept_encoding.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
@@ -95,7 +96,10 @@ public:
     std::vector<std::byte> renewed;  ///< the meta block after a 304, which what is sent points into
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
     KeyHash selected{};
-    Pin object;  ///< what is served, or validated
+    Pin object;   ///< what is served, or validated
+    Pin variant;  ///< sent in place of its body: the same in `coding`
+    http::Coding coding = http::Coding::identity;
+    bool negotiated = false;  ///< what the client gets depends on its Accept-Encoding
     Fill fill;
     FlightTable::Ticket flight;  ///< that this request leads
     bool published = false;      ///< its followers read along
@@ -174,9 +178,14 @@ void shadow_answer(Request& q, std::uint16_t status);
 void shadow_body(Request& q, const ngx_chain_t* in);
 
 // forward.cpp
-/// Shows the origin other header lines than the client sent: without Range and conditionals, with the
-/// validators of the stored object when `q.validating`.
-void swap_headers(Request& q);
+/// What the origin is not shown of the client's header lines.
+struct Withheld {
+    bool conditions = false;  ///< Range and conditionals
+    bool codings = false;     ///< Accept-Encoding
+};
+/// Shows the origin other header lines than the client sent: without those, and with the validators of the
+/// stored object when `q.validating`.
+void swap_headers(Request& q, Withheld withheld);
 /// The client's own lines again, for logs and for what later reads them.
 void restore_headers(Request& q) noexcept;
 
@@ -187,8 +196,11 @@ void restore_headers(Request& q) noexcept;
 void prepare_stored(Request& q, const Stored& stored, std::int64_t length);
 /// Sends the prepared response: header and body. The result is for ngx_http_finalize_request.
 ngx_int_t send_stored(Request& q);
-/// The stored body as buffers that point into the zone, the last one marked. nullptr: no body.
+/// The stored body, or its variant, as buffers that point into the zone, the last one marked. nullptr: no
+/// body.
 ngx_chain_t* stored_body(Request& q);
+/// That the stored body goes out.
+void count_served(const Request& q) noexcept;
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
                       std::optional<std::int64_t> ttl);
 /// Whether the client's If-None-Match or If-Modified-Since says it has this response already. `date` stands

@@ -3,6 +3,7 @@
 #include <new>
 #include <optional>
 
+#include "cache/glue/encode.hpp"
 #include "cache/glue/request.hpp"
 #include "http/cache_status.hpp"
 #include "nginx/headers.hpp"
@@ -160,11 +161,13 @@ void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
     r.single_range = 1;  // several ranges over several buffers are beyond nginx's range filter: 200 then
     r.headers_out.last_modified_time = head.last_modified;
     const bool bodiless = head.status == NGX_HTTP_NO_CONTENT || head.status == NGX_HTTP_NOT_MODIFIED;
+    if (q.variant) length = static_cast<std::int64_t>(q.variant.body_size());
     r.headers_out.content_length_n = bodiless ? -1 : static_cast<off_t>(length);
     const auto& out = r.headers_out;
     for (std::size_t i = 0; i < stored.size(); ++i) push_stored(r, stored.kind(i), stored.field(i));
     q.age = current_age(head.lifetime, ngx_time());
     push_age(q);
+    if (q.negotiated) note_negotiation(r);
     if (head.status != NGX_HTTP_OK) return;
 
     const auto etag = value_of(out.etag);
@@ -172,12 +175,18 @@ void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
     const auto date = value_of(out.date);
     // Range means nothing to a HEAD (RFC 9110 section 14.2).
     const bool range_counts = q.facts.method == Method::get || r.headers_in.range == nullptr;
-    if (range_counts && !says_none(value_of(out.accept_ranges)) &&
-        range_applies(value_of(r.headers_in.if_range), etag, modified, date)) {
+    if (q.variant) {
+        ngx_http_clear_accept_ranges((&r));
+        const std::string_view name = http::coding_name(q.coding);
+        r.headers_out.content_encoding = &ngx::push_header(r.headers_out.headers, "Content-Encoding", name);
+    } else if (range_counts && !says_none(value_of(out.accept_ranges)) &&
+               range_applies(value_of(r.headers_in.if_range), etag, modified, date)) {
         ngx_http_clear_accept_ranges((&r));  // the range filter adds its own
         r.allow_ranges = 1;
     }
-    if (client_has(q, etag, modified, date)) make_not_modified(r);
+    const auto copy = client_copy(q, q.coding, etag, modified, date);
+    note_coding(r, copy.value_or(q.coding));
+    if (copy) make_not_modified(r);
 }
 
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,
@@ -206,7 +215,7 @@ ngx_chain_t* stored_body(Request& q)
     ngx_chain_t* first = nullptr;
     ngx_chain_t** end = &first;
     ngx_buf_t* last = nullptr;
-    q.object.for_each_piece([&](std::span<const std::byte> piece) {
+    (q.variant ? q.variant : q.object).for_each_piece([&](std::span<const std::byte> piece) {
         ngx_buf_t* buf = ngx::array<ngx_buf_t>(pool, 1);
         ngx_chain_t* link = ngx_alloc_chain_link(pool);
         if (link == nullptr) throw std::bad_alloc{};
@@ -235,8 +244,15 @@ ngx_int_t send_stored(Request& q)
     if (r.headers_out.status == NGX_HTTP_PARTIAL_CONTENT) observer.counted(Count::partial, 1);
     ngx_chain_t* body = stored_body(q);
     if (body == nullptr) return ngx_http_send_special(&r, NGX_HTTP_LAST);
-    observer.counted(Count::bytes_served, q.object.body_size());
+    count_served(q);
     return ngx_http_output_filter(&r, body);
+}
+
+void count_served(const Request& q) noexcept
+{
+    if (!q.variant) return observer.counted(Count::bytes_served, q.object.body_size());
+    observer.counted(Count::bytes_served, q.variant.body_size());
+    observer.sent_encoded(q.coding, q.object.body_size() - q.variant.body_size());
 }
 
 }
