@@ -9,6 +9,7 @@ import path from 'node:path';
 import WebSocket from 'ws';
 import { assert, equal, port, request, startOrigin, test as bareTest, until } from './lib/e2e.mjs';
 import { alive, processTree } from './lib/processes.mjs';
+import { startRedis } from './lib/redis.mjs';
 
 const repo = process.env.EDGE_REPO;
 const dir = process.env.EDGE_DIR;
@@ -143,6 +144,25 @@ await test('when the demo app ends, it says so and stops the rest', async () => 
     await run.leftNothing();
 });
 
+await test('--redis: two edges share what they have stored', async () => {
+    let times = 0;
+    await startOrigin(port(11), (incoming, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`${times += 1}`));
+    const url = `redis://127.0.0.1:${port(12)}`;
+    const upstream = ['--upstream', `http://127.0.0.1:${port(11)}`];
+    await fails([...upstream, '--port', String(edge), '--redis', url], [new RegExp(`^run: no Redis answers at 127\\.0\\.0\\.1:${port(12)}: start it first`)]);
+    const redis = await startRedis('shared', { port: port(12) });
+    const runs = [];
+    for (const number of [edge, port(13)]) runs.push(await new Run([...upstream, '--port', String(number), '--redis', url]).ready());
+    const at = (number) => request(number, '/', { headers: { Host: 'shop.test' } });
+    equal((await at(edge)).body.toString(), '1');
+    await until(async () => (await redis.command('DBSIZE')) === 1, 'it is in Redis');
+    const second = await at(port(13));
+    equal([second.body.toString(), times], ['1', 1]);
+    assert(/^edge; hit; ttl=\d+; detail=redis$/.test(second.headers['cache-status']), second.headers['cache-status']);
+    for (const run of runs) await run.interrupt();
+    for (const run of runs) await run.leftNothing({ ports: [edge, port(13)] });
+});
+
 let asked = 0;
 await startOrigin(port(1), (incoming, response) => {
     asked += 1;
@@ -224,8 +244,10 @@ await test('wrong arguments: one line each', async () => {
     for (const url of ['127.0.0.1:3000', 'ftp://host', 'http://host/path', 'http://host:123456']) {
         await fails(['--upstream', url], [/^run: --upstream \S+: give it as http:\/\/host:port, without a path$/]);
     }
-    await fails(['--redis', 'redis://127.0.0.1'], [/^run: --redis is not in this version yet/]);
-    await fails(['--conf', 'least.conf', '--port', '1'], [/^run: --conf names upstream and port itself: leave out --upstream and --port$/]);
+    for (const url of ['127.0.0.1:6379', 'redis://a b', 'redis://a;b', 'http://127.0.0.1']) {
+        await fails(['--redis', url], [/^run: --redis .*: give it as redis:\/\/host:port, rediss:\/\/host:port or unix:\/path$/]);
+    }
+    await fails(['--conf', 'least.conf', '--port', '1'], [/^run: --conf names upstream, port and Redis itself: leave out --upstream, --port and --redis$/]);
     await fails(['--conf', 'nothing.conf'], [/^run: can't read nothing\.conf$/]);
 });
 

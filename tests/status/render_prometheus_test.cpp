@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "status/node_figures.hpp"
 #include "status/report.hpp"
 #include "status/sample_snapshot.hpp"
 #include "status/zone_figures.hpp"
@@ -79,8 +80,9 @@ BOOST_AUTO_TEST_SUITE(status_render_prometheus)
 BOOST_AUTO_TEST_CASE(each_family_is_declared_once_before_its_samples_and_no_series_comes_twice)
 {
     const Page page = read(text(sample_snapshot()));
-    BOOST_TEST(page.types.size() == kFamilies.size() + kTimers.size() + 5 + kZoneFigures.size());
-    BOOST_TEST(page.samples.size() == kCounters.size() + kTimers.size() * 21 + 5 + 2 * kZoneFigures.size());
+    BOOST_TEST(page.types.size() == kFamilies.size() + kTimers.size() + 5 + kZoneFigures.size() + 6);
+    BOOST_TEST(page.samples.size() == kCounters.size() + kTimers.size() * 21 + 5 + 2 * kZoneFigures.size() +
+                                          2 * (kNodeGaugeFigures.size() + 1 + kNodeErrors.size() + 21));
 }
 
 BOOST_AUTO_TEST_CASE(a_name_ends_in_total_exactly_when_it_is_a_counter)
