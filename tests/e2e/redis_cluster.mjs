@@ -2,14 +2,22 @@
 // One cache in a Redis Cluster of six: keys spread over it, slots that move, masters that die, replicas that are read from.
 // Through all of it no client sees an error or a wrong body, and Redis is used before and again after each fault.
 import { assert, equal, port, request, sleep, startNginx, test, until } from './lib/e2e.mjs';
-import { KeyLoad, keyEdge, startKeyOrigin } from './lib/key_load.mjs';
+import { KeyLoad, keyEdge, purgeLog, purgeReaches, startKeyOrigin } from './lib/key_load.mjs';
 import { startCluster } from './lib/redis.mjs';
 
-const [edge, origin, second] = [port(0), port(1), port(2)];
+const [edge, origin, second, third] = [port(0), port(1), port(2), port(3)];
 const cluster = await startCluster('node', Array.from({ length: 12 }, (_, n) => port(10 + n)));
 await startKeyOrigin(origin);
-const nginx = await startNginx('edge', keyEdge(edge, origin, `${cluster.urls.slice(0, 3).join(' ')} cluster=on timeout=300ms`));
+const nginx = await startNginx('edge', keyEdge(edge, origin, `${cluster.urls.slice(0, 3).join(' ')} cluster=on timeout=300ms cut_off=1s`));
+const other = await startNginx('other', keyEdge(third, origin, `${cluster.urls[4]} cluster=on timeout=300ms cut_off=1s`));
 const load = new KeyLoad(edge);
+
+/** Purges on one host reach the other, both ways. */
+async function purgesGoOn(what) {
+    await until(async () => (await Promise.all([edge, third].map(purgeLog))).every((one) => one.in_touch && one.lag === 0), `${what}: the hosts are in touch`, 20);
+    await purgeReaches(edge, third, what);
+    await purgeReaches(third, edge, what);
+}
 
 /** Sums a number of INFO over those that run. */
 const sum = async (servers, read) => (await Promise.all(servers.filter(({ running }) => running).map(read))).reduce((a, b) => a + b, 0);
@@ -39,6 +47,7 @@ await test('keys spread over the masters, and nobody is asked for what another h
     await redisIsUsed('at first', 100);
     await allMastersAreAsked('at first');
     for (const { server } of await cluster.masters()) assert(await server.command('DBSIZE') > 50, `${server.name} has few keys`);
+    await purgesGoOn('at first');
     equal(await errors(cluster.servers, 'MOVED'), 0, 'redirections');
     for (const { server } of await cluster.masters()) {
         const { connections, breakers_open: open, round_trip: trips } = await node(server);
@@ -88,14 +97,28 @@ await test('slots that move under load: what has moved is asked for there (ASK, 
     assert(load.figures(since).redis.count > 100, `answers from Redis meanwhile: ${JSON.stringify(load.figures(since))}`);
 });
 
-await test('a master is killed: its replica takes over', async () => {
-    const [victim] = await cluster.masters();
+await test('the slot with the log of purges moves', async () => {
+    const slot = await cluster.servers[0].command('CLUSTER', 'KEYSLOT', 'edge:{purges}:log');
+    const from = await cluster.ownerOf(slot);
+    const to = (await cluster.masters()).find(({ server }) => server !== from.server);
+    const move = await cluster.beginMove(slot, to.server);
+    await purgesGoOn('before its keys move');
+    await cluster.moveKeys(move);
+    await purgesGoOn('when its keys have moved');
+    await cluster.endMove(move);
+    await purgesGoOn('afterwards');
+    load.check(800);
+});
+
+await test('a master is killed, the one with the log of purges: its replica takes over', async () => {
+    const victim = await cluster.ownerOf(await cluster.servers[0].command('CLUSTER', 'KEYSLOT', 'edge:{purges}:log'));
     const since = Date.now();
     await victim.server.kill();
     await until(async () => (await node(victim.server)).breakers_open === 2, 'both workers have given it up', 10);
     await until(async () => { const now = await cluster.masters(); return now.length === 3 && !now.some(({ server }) => server === victim.server); }, 'another master', 20);
     await allMastersAreAsked('after the failover');
     await redisIsUsed('after the failover', 100);
+    await purgesGoOn('after the failover');
     load.check(1000);
     console.log(`# a master killed: ${JSON.stringify(load.figures(since))}`);
     await victim.server.start();
@@ -118,6 +141,7 @@ await test('all masters are killed: memory and the origin go on; Redis is used w
     await cluster.whole();
     await allMastersAreAsked('when they are back');
     await redisIsUsed('when they are back', 100);
+    await purgesGoOn('when they are back');
     load.check(1500);
     console.log(`# all masters killed: ${JSON.stringify(dead)}`);
 });
@@ -159,3 +183,4 @@ await test('not one answer was wrong or missing', async () => {
     assert(log.length < 400, `${log.length} lines about Redis in the log`);
 });
 await nginx.stop();
+await other.stop();

@@ -2,14 +2,22 @@
 // One cache in a Redis that Sentinels watch: the master dies, is taken out of office, or is stopped, all under load. No client sees
 // an error or a wrong body, and the new master is used.
 import { assert, equal, port, startNginx, test, until } from './lib/e2e.mjs';
-import { KeyLoad, keyEdge, startKeyOrigin } from './lib/key_load.mjs';
+import { KeyLoad, keyEdge, purgeLog, purgeReaches, startKeyOrigin } from './lib/key_load.mjs';
 import { startSentinelSet } from './lib/redis.mjs';
 
-const [edge, origin, second] = [port(0), port(1), port(2)];
+const [edge, origin, second, third] = [port(0), port(1), port(2), port(3)];
 const set = await startSentinelSet('shop', Array.from({ length: 6 }, (_, n) => port(10 + n)));
 await startKeyOrigin(origin);
-const nginx = await startNginx('edge', keyEdge(edge, origin, `${set.urls.join(' ')} sentinel=shop timeout=300ms`));
+const nginx = await startNginx('edge', keyEdge(edge, origin, `${set.urls.join(' ')} sentinel=shop timeout=300ms cut_off=1s`));
+const other = await startNginx('other', keyEdge(third, origin, `${set.urls.join(' ')} sentinel=shop timeout=300ms cut_off=1s`));
 const load = new KeyLoad(edge, { pause: 12 });
+
+/** Purges on one host reach the other, both ways, when both have found the new master. */
+async function purgesGoOn(what) {
+    await until(async () => (await Promise.all([edge, third].map(purgeLog))).every((one) => one.in_touch && one.lag === 0), `${what}: the hosts are in touch`, 20);
+    await purgeReaches(edge, third, what);
+    await purgeReaches(third, edge, what);
+}
 
 async function isUsed(server, what) {
     load.keys += 500;  // some that nobody has yet
@@ -21,6 +29,7 @@ async function isUsed(server, what) {
 
 await test('the master that the Sentinels name is read and written, its replicas are not', async () => {
     await isUsed(await set.master(), 'at first');
+    await purgesGoOn('at first');
     for (const replica of set.servers.slice(1)) equal(await replica.calls('get'), 0, `GETs at ${replica.name}`);
     load.check(300);
 });
@@ -31,6 +40,7 @@ await test('the master is killed: the one that the Sentinels choose is used', as
     await master.kill();
     const next = await set.failedOver(master);
     await isUsed(next, 'after the failover');
+    await purgesGoOn('after the failover');
     load.check(600);
     console.log(`# master killed: ${JSON.stringify(load.figures(since))}`);
     await master.start();
@@ -42,6 +52,7 @@ await test('a failover by hand, the old master living on as a replica', async ()
     await until(() => set.sentinels[0].command('SENTINEL', 'FAILOVER', 'shop').then(() => true, () => false), 'SENTINEL FAILOVER', 20);
     const next = await set.failedOver(master);
     await isUsed(next, 'after the failover');
+    await purgesGoOn('after the failover by hand');
     load.check(900);
 });
 
@@ -53,6 +64,7 @@ await test('the master is stopped (SIGSTOP) and wakes up when another is in offi
     master.resume();
     await until(async () => (await master.info('replication')).role === 'slave', 'it becomes a replica', 20);
     await isUsed(next, 'afterwards');
+    await purgesGoOn('afterwards');
     load.check(1200);
 });
 
@@ -96,3 +108,4 @@ await test('not one answer was wrong or missing', async () => {
     assert(log.length < 300, `${log.length} lines about Redis in the log`);
 });
 await nginx.stop();
+await other.stop();
