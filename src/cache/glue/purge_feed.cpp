@@ -201,7 +201,10 @@ void PurgeFeed::tick() noexcept
 
 void PurgeFeed::act()
 {
-    if (ngx_exiting) return resign();
+    if (ngx_exiting) {
+        if (!in_reader_) resign();
+        return;
+    }
     if (!follower_) lead();
     if (!follower_) return;
     // One that was just made has its time too.
@@ -305,6 +308,7 @@ void PurgeFeed::report(bool reaches, std::string_view why) noexcept
 void PurgeFeed::read()
 {
     if (reopen_) {
+        if (in_reader_) return;
         if (reading_.under_way()) reading_.cancel();
         reader_.reset();
         reopen_ = false;
@@ -342,9 +346,12 @@ void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
         if (client != nullptr && !answer.well()) client->heed(answer, log_key_);
         return 0;
     });
-    // Not from in here: the connection may have to go.
     arm(1);
-    if (!reopen_) tick();
+    if (reopen_) return;
+    in_reader_ = true;
+    tick();
+    in_reader_ = false;
+    if (reopen_ || ngx_exiting) arm(1);
 }
 
 void PurgeFeed::trim()
