@@ -68,6 +68,46 @@ my @refused = (
     ['location', 'edge_cache off;', $twice],
     ['if', 'edge_cache main;', $place],
 
+    ['location', 'edge_image;', $syntax],
+    ['location', 'edge_image yes;', qr/edge_image: unexpected "yes", expected on or off/],
+    ['location', 'edge_image on; edge_image off;', $twice],
+    ['if', 'edge_image on;', $place],
+    ['location', 'edge_image_formats;', $syntax],
+    ['location', 'edge_image_formats jpeg;', qr/edge_image_formats: unexpected "jpeg", expected avif and webp in the order of preference, or off alone/],
+    ['location', 'edge_image_formats webp webp;', qr/edge_image_formats: unexpected "webp"/],
+    ['location', 'edge_image_formats off avif;', qr/edge_image_formats: unexpected "off"/],
+    ['location', 'edge_image_args prefix=a/b;', qr/edge_image_args: invalid prefix "a\/b", expected letters, digits, "-" and "_", as in prefix=img_/],
+    ['location', 'edge_image_args widths=;', qr/edge_image_args: invalid widths "", expected numbers from 1 to 16384, as in widths=320,640,1280/],
+    ['location', 'edge_image_args widths=320,wide;', qr/edge_image_args: invalid widths "320,wide"/],
+    ['location', 'edge_image_args 320;', qr/edge_image_args: unexpected "320", expected prefix= and widths=/],
+    ['location', 'edge_image_preset sm;', $syntax],
+    ['location', 'edge_image_preset sm cover;', qr/edge_image_preset: expected a size, as 300x200, 300x or x200, or a quality/],
+    ['location', 'edge_image_preset sm 300x200 100x;', qr/edge_image_preset: "100x" says a second time what was said/],
+    ['location', 'edge_image_preset sm 0x200;', qr/edge_image_preset: unexpected "0x200", expected a size as 300x200/],
+    ['location', 'edge_image_preset s/m 300x;', qr/edge_image_preset: the name "s\/m" may have letters/],
+    ['location', 'edge_image on; edge_image_preset sm 300x crop;', qr/edge_image_preset: there is no quality "crop", expected one of balanced, scientific, thumbnail/],
+    ['location', 'edge_image_preset sm 300x; edge_image_preset sm 200x;', qr/edge_image_preset: "sm" is given twice here/],
+    ['location', 'edge_image on; edge_image_quality best;', qr/edge_image_quality: there is no quality "best", expected one of balanced, scientific, thumbnail, or numbers after the name, as in jpeg=80/],
+    ['location', 'edge_image_quality best jpeg=101;', qr/edge_image_quality: invalid "jpeg=101", expected jpeg=1 to 100, once/],
+    ['location', 'edge_image_quality best webp=80;', qr/edge_image_quality: expected jpeg=1 to jpeg=100; the other formats follow from it/],
+    ['location', 'edge_image_sign;', $syntax],
+    ['location', 'edge_image_sign secret;', qr/edge_image_sign: unexpected "secret", expected off alone, or secret_file=PATH/],
+    ['location', 'edge_image_sign secret_file=/nowhere/key;', qr{edge_image_sign: "/nowhere/key" can't be opened}],
+    ['location', 'edge_image_sign secret_file=/dev/null;', qr{edge_image_sign: "/dev/null": there is no key in it}],
+    ['location', 'edge_image_range bright;', qr/edge_image_range: expected auto, data, type, or the values that become black and white, as in 0 4095/],
+    ['location', 'edge_image_range 5 5;', qr/edge_image_range: expected auto/],
+    ['location', 'edge_image_copyright maybe;', qr/edge_image_copyright: unexpected "maybe", expected on or off/],
+    ['location', 'edge_image_fallback none;', qr/edge_image_fallback: unexpected "none", expected original or error/],
+    ['location', 'edge_image on; edge_image_prewarm sm xxl;', qr/edge_image_prewarm: there is no preset "xxl", expected some of lg, md, sm, xl/],
+    ['location', 'edge_image_limit pixels=0;', qr/edge_image_limit: invalid pixels "0", expected 1 to 4000000000, as in pixels=100000000/],
+    ['location', 'edge_image_limit time=0;', qr/edge_image_limit: invalid time "0", expected as in time=10s/],
+    ['location', 'edge_image_limit width=10;', qr/edge_image_limit: unexpected "width=10", expected source=, pixels=, frames=, time=, memory= and queue=/],
+    ['location', 'edge_image_limit memory=1g;', qr/edge_image_limit: memory= and queue= are the whole host's and stand in http/],
+    ['http', 'edge_image_limit memory=1m;', qr/edge_image_limit: invalid memory "1m", expected 64m to 1024g, as in memory=1g/],
+    ['http', 'edge_image_processes 0;', qr/edge_image_processes: unexpected "0", expected auto or a number from 1 to 64, and program=PATH/],
+    ['http', 'edge_image_processes 2; edge_image_processes 2;', $twice],
+    ['server', 'edge_image_processes 2;', $place],
+    ['http', 'edge_image on; edge_image_processes auto program=/nowhere/render;', qr{edge_image: "/nowhere/render" can't be run \(No such file or directory\); it is built beside the module}],
     ['location', 'edge_websocket;', $syntax],
     ['location', 'edge_websocket yes;', qr/edge_websocket: unexpected "yes", expected on or off/],
     ['location', 'edge_websocket on; edge_websocket off;', $twice],
@@ -94,7 +134,15 @@ my @refused = (
     ['location', 'edge_websocket_compress off level=1;', qr/edge_websocket_compress: unexpected "off", expected on, off or upstream alone, or min=/],
     ['location', 'edge_websocket_compress on; edge_websocket_compress off;', $twice],
     ['location', 'edge_websocket_limit;', $syntax],
-    ['location', 'edge_websocket_limit off;', qr/edge_websocket_limit: unexpected "off", expected message=, buffer= and frames=/],
+    ['location', 'edge_websocket_limit off;', qr/edge_websocket_limit: unexpected "off", expected message=, upstream_message=, ratio=, buffer= and frames=/],
+    ['location', 'edge_websocket_limit ratio=high;', qr/edge_websocket_limit: invalid ratio "high", expected 0 to 1000000, as in ratio=200/],
+    ['location', 'edge_websocket_limit upstream_message=0;', qr/edge_websocket_limit: invalid upstream_message "0", expected as in upstream_message=64m/],
+    ['location', 'edge_websocket_ping;', $syntax],
+    ['location', 'edge_websocket_ping 500ms;', qr/edge_websocket_ping: invalid time "500ms", expected 1s to 1d, as in 30s, or off/],
+    ['location', 'edge_websocket_ping often;', qr/edge_websocket_ping: invalid time "often", expected 1s to 1d/],
+    ['location', 'edge_websocket_ping 30s timeout=2d;', qr/edge_websocket_ping: invalid timeout "2d", expected at most 1d, as in timeout=10s/],
+    ['location', 'edge_websocket_ping 30s wait=1s;', qr/edge_websocket_ping: unexpected "wait=1s", expected off alone, or a time and timeout=/],
+    ['location', 'edge_websocket_ping 30s; edge_websocket_ping off;', $twice],
     ['location', 'edge_websocket_limit message=0;', qr/edge_websocket_limit: invalid message "0", expected as in message=16m/],
     ['location', 'edge_websocket_limit buffer=1k;', qr/edge_websocket_limit: invalid buffer "1k", expected 4k to 1g, as in buffer=64k/],
     ['location', 'edge_websocket_limit frames=many;', qr/edge_websocket_limit: invalid frames "many", expected a number a second, as in frames=1000/],
@@ -188,7 +236,8 @@ my @refused = (
     ['location', 'edge_cache_collapse on wait=1s wait=2s;', qr/edge_cache_collapse: "wait=2s", expected on with wait=TIME once/],
     ['location', 'edge_cache_collapse on wait=0;', qr/edge_cache_collapse: invalid time in "wait=0", expected as in wait=1s/],
     ['location', 'edge_cache_collapse on wait=soon;', qr/edge_cache_collapse: invalid time in "wait=soon", expected as in wait=1s/],
-    ['location', 'edge_cache_collapse on across=redis;', qr/edge_cache_collapse: "across=redis", expected on with wait=TIME once and across=zone/],
+    ['location', 'edge_cache_collapse on across=all;', qr/edge_cache_collapse: "across=all", expected on with wait=TIME once and across=zone or across=redis/],
+    ['location', 'edge_cache_collapse off across=redis;', qr/edge_cache_collapse: "across=redis", expected on with wait=TIME once/],
     ['location', 'edge_cache_collapse on; edge_cache_collapse off;', $twice],
     ['location', 'edge_cache_stale 30s;', qr/edge_cache_stale: unknown parameter "30s", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
     ['location', 'edge_cache_stale updating;', qr/edge_cache_stale: unknown parameter "updating", expected while_revalidate=, if_error= and refresh_ahead=, or off alone/],
@@ -206,6 +255,9 @@ my @refused = (
     ['http', 'edge_redis shared redis://127.0.0.1 timeout=0;', qr/edge_redis: "timeout=0", expected a time from 1ms to 60s, as in timeout=200ms/],
     ['http', 'edge_redis shared redis://127.0.0.1 connect_timeout=2m;', qr/edge_redis: "connect_timeout=2m", expected a time from 1ms to 60s/],
     ['http', 'edge_redis shared redis://127.0.0.1 "prefix={a}";', qr/edge_redis: "prefix=\{a\}", expected up to 64 bytes without braces, as in prefix=shop:/],
+    ['http', 'edge_redis shared redis://127.0.0.1 cut_off=never;', qr/edge_redis: "cut_off=never", expected a time from 1ms to 60s, as in cut_off=200ms/],
+    ['http', 'edge_redis shared redis://127.0.0.1 cut_off=100ms;', qr/edge_redis: "cut_off=100ms", expected at least 500ms/],
+    ['http', 'edge_redis shared redis://127.0.0.1 keep_purges=10s;', qr/edge_redis: "keep_purges=10s", expected a time of at least 60s, as in keep_purges=1d/],
     ['http', 'edge_redis shared redis://127.0.0.1 replicas=yes;', qr/edge_redis: "replicas=yes", expected replicas=on or replicas=off/],
     ['http', 'edge_redis shared redis://127.0.0.1 tls_verify=off;', qr/edge_redis: tls_ parameters are for URLs that begin with rediss:\/\//],
     ['http', 'edge_redis shared rediss://127.0.0.1 tls_key=k;', qr/edge_redis: tls_certificate= and tls_key= go together/],
@@ -241,7 +293,7 @@ my @refused = (
     ['http+zone', 'edge_purge;', $place],
     ['if', 'edge_purge;', $place],
 
-    ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus/],
+    ['location', 'edge_status html;', qr/edge_status: unknown format "html", expected json or prometheus, or memory, cache, websocket or metrics/],
     ['location', 'edge_status json prometheus;', $syntax],
     ['location', 'edge_status; edge_status prometheus;', $twice],
     ['http+zone', 'edge_status;', $place],
@@ -285,6 +337,22 @@ for my $directive (qw(edge_cache_key edge_cache_bypass edge_no_cache edge_cache_
     my ($accepted, $output) = $nginx->check;
     ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_purge: there is nothing to purge, define a zone at http level with: edge_zone main size=256m; in \Q$file\E:\d+$/m,
         'edge_purge without any zone is refused') or diag($output);
+}
+
+{
+    $nginx->write($nginx->conf(http_of('location', 'edge_cache_collapse on across=redis;')));
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_cache_collapse in location "\/": across=redis needs a Redis, expected as in edge_cache main redis=shared/,
+        'across=redis without a Redis is refused') or diag($output);
+}
+{
+    my $text = $nginx->conf("    edge_redis a redis://127.0.0.1;\n    edge_redis b redis://127.0.0.1:1;\n    edge_zone main size=8m;\n"
+        . "    server {\n        listen 127.0.0.1:1;\n        location /a { edge_cache main redis=a; }\n        location /b { edge_cache main redis=b; } # here\n    }");
+    my $file = $nginx->write($text);
+    my $number = 1 + ((split /# here/, $text)[0] =~ tr/\n//);
+    my ($accepted, $output) = $nginx->check;
+    ok(!$accepted && $output =~ /\[emerg\] [^\n]*edge_cache: zone "main" is used with two Redis, "a" and "b"; [^\n]*expected another edge_zone for the other; in \Q$file\E:$number$/m,
+        'a zone with two Redis is refused') or diag($output);
 }
 
 # An included file is named, and not the one that includes it.
@@ -336,7 +404,8 @@ my @accepted = (
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
     ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop:;'],
-    ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix=;'],
+    ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix= cut_off=500ms keep_purges=1h;'],
+    ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a; edge_cache_collapse on wait=2s across=redis;'],
     ['http', 'edge_redis a rediss://127.0.0.1 tls_verify=off tls_name=redis.test;'],
     ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a redis_max=8m redis_part=4k redis_min_uses=2;'],
     ['location', 'edge_cache_tag "a b" $host; edge_cache_tag c;'],
@@ -345,6 +414,8 @@ my @accepted = (
     ['location', 'edge_cache_tag_header off;'],
     ['location', 'edge_websocket on; edge_websocket_batch messages=1 delay=0 bytes=1; edge_websocket_limit message=1 buffer=4k frames=0;'],
     ['location', 'edge_websocket off; edge_websocket_batch off; edge_websocket_priority off; edge_websocket_compress off;'],
+    ['location', 'edge_websocket_limit ratio=0 upstream_message=1; edge_websocket_ping 1s timeout=0;'],
+    ['location', 'edge_websocket_ping off; edge_websocket_compress if=$arg_deflate level=2;'],
     ['http', 'edge_websocket on; edge_websocket_batch delay=100ms; edge_websocket_compress min=0 level=9 window=9 memory=4 context=off;'],
     ['server', 'edge_websocket_compress upstream; edge_websocket_priority event=done event=/admin,done prefix=! binary smaller=10 larger=4k engineio=off;'],
     ['http', 'edge_redis r redis://10.0.0.1:7000 rediss://user:pw@10.0.0.2 cluster=on replicas=on tls_verify=off;'],

@@ -46,6 +46,8 @@ my $http = <<"_EOC_";
         location /cookie { edge_cache_private jwt key_file=$keys token=\$cookie_jwt; $pass }
         location /tenant { edge_cache_private jwt key_file=$keys claim=sub,tenant; $pass }
         location /session { edge_cache_private secret=\$cookie_session max_ttl=30s; $pass }
+        location /error { edge_cache_private jwt key_file=$keys max_ttl=1h; edge_cache_stale if_error=1h; $pass }
+        location = /logout { edge_cache_private jwt key_file=$keys; edge_cache_invalidate "user:\$edge_cache_user"; add_header X-User "<\$edge_cache_user>"; $pass }
         location /off { edge_cache_private off; $pass }
         location = /purge { edge_purge; }
         location = /status { edge_status; }
@@ -131,6 +133,15 @@ unlike($answer, qr/X-Cache: HIT/, 'nobody writes a key that begins like a privat
 is(cache('/off', @alice, 'X-Control' => ''), 'MISS', 'off: judged as for all');
 is(detail('/off', @alice), 'authorization', 'so it is not stored');
 
+# who writes
+cache("/out", @alice); cache('/out', @bob);
+my $logout = $nginx->request($edge, 'POST', '/logout', @alice);
+is($logout->{headers}{'x-user'}, '<alice>', '$edge_cache_user is whose a write is');
+is(cache('/out', @alice), 'MISS', 'a logout purges what its user has');
+is(cache('/out', @bob), 'HIT', 'and nobody else');
+is($nginx->request($edge, 'POST', '/logout', bearer('alice', key => 'another secret of more than 32 bytes, not known'))->{headers}{'x-user'}, '<>', 'a forged token is nobody\'s');
+is(cache('/out', @alice), 'HIT', 'and purges nothing');
+
 # what is stored
 is(caches((['/c1', @alice, 'X-Control' => 'private, max-age=10']) x 2), 'MISS HIT', 'private may be stored for one user');
 is(caches((['/c2', @alice, 'X-Control' => 'no-store']) x 2), 'MISS MISS', 'no-store may not');
@@ -141,7 +152,8 @@ is(caches((['/c5', @alice, 'X-Cookie' => 'a=b', 'X-Control' => 'public, max-age=
 is(caches((['/c6', @alice, Cookie => 'theme=dark']) x 2), 'MISS HIT', 'a request with a cookie is no obstacle');
 is(caches((['/c7', @alice, 'X-Vary' => 'X-Kind', 'X-Kind' => 1]) x 2, ['/c7', @alice, 'X-Kind' => 2, 'X-Vary' => 'X-Kind'], ['/c7', @bob, 'X-Kind' => 1, 'X-Vary' => 'X-Kind']), 'MISS HIT MISS MISS', 'Vary works within each user');
 for my $status (401, 403, 410, 500) {
-    is(caches((["/e$status", @alice, 'X-Status' => $status, 'X-Control' => 'public, max-age=300']) x 2), 'MISS MISS', "$status is not stored, public or not");
+    my @other = bearer('alice', jti => "with $status");
+    is(caches((["/e$status", @other, 'X-Status' => $status, 'X-Control' => 'public, max-age=300']) x 2), $status == 401 ? 'MISS PASS' : 'MISS MISS', "$status is not stored, public or not");
 }
 is(caches((['/e404', @alice, 'X-Status' => 404, 'X-Control' => 'public, max-age=300']) x 2), 'MISS HIT', '404 is where edge_cache_valid names it');
 is(get('/t', @alice, 'X-Control' => 'max-age=3600')->{headers}{'cache-status'} =~ /ttl=60$/ ? 1 : 0, 1, 'max_ttl is 60 s unless said');
@@ -157,9 +169,37 @@ is(cache('/long/s', @alice, 'X-Status' => 500, 'Cache-Control' => 'max-stale=100
 is(caches(['/v', @alice, 'X-Control' => 'private, no-cache', 'X-Etag' => 'W/"1"'], ['/v', @alice, 'X-Control' => 'private, no-cache', 'X-Etag' => 'W/"1"']), 'MISS REVALIDATED', 'a weak ETag saves the body per user');
 is(get('/v', @alice, 'X-Control' => 'private, no-cache', 'X-Etag' => 'W/"1"')->{content}, "$alice[1] ", 'which is the stored one');
 is(cache('/v', @bob, 'X-Control' => 'private, no-cache', 'X-Etag' => 'W/"1"'), 'MISS', 'another user\'s validators are not used');
-get('/r', @alice);
-get('/r', @alice, 'Cache-Control' => 'no-cache', 'X-Status' => 401);
-is(cache('/r', @alice, 'X-Status' => 401), 'MISS', 'a 401 takes away what was stored for that user');
+my @other = bearer('alice', jti => 9);
+get('/r', @other);
+get('/r', @other, 'Cache-Control' => 'no-cache', 'X-Status' => 401);
+is(cache('/r', @alice, 'X-Status' => 403), 'MISS', 'a 401 takes away what was stored for that user');
+
+# a token that the app no longer takes
+my @revoked = bearer('carol', jti => 1);
+my @good = bearer('carol', jti => 2);
+is(caches(['/k', @good], ['/k', @revoked]), 'MISS HIT', 'two tokens of one user');
+get('/elsewhere', @revoked, 'X-Status' => 401);
+is(cache('/k', @revoked), 'PASS', 'one that the app refused with 401, anywhere, gets nothing from the cache any more');
+is(detail('/k', @revoked), 'token', 'and Cache-Status says why');
+is(cache('/tenant', bearer('carol', jti => 1, tenant => 'x')), 'MISS', 'it is that very token');
+is(cache('/k', @good), 'HIT', 'the other one is as good as before');
+get('/long/k', @good, 'X-Status' => 403);
+is(cache('/k', @good), 'HIT', 'a 403 says nothing of the token');
+
+# stale-if-error
+get('/long/z', @$_) for \@alice, \@bob;
+$nginx->send($edge, 'POST', '/purge', '{"tags":["user:alice","user:bob"],"soft":true}');
+my $stale = get('/long/z', @alice, 'X-Status' => 500);
+is("$stale->{status} $stale->{headers}{'x-cache'} $stale->{content}", "200 UPDATING $alice[1] ", 'stale while it is renewed: one\'s own');
+$nginx->send($edge, 'POST', '/purge', '{"tags":["user:alice","user:bob"],"soft":true}');
+get('/error/z', @$_) for \@alice, \@bob;
+$nginx->send($edge, 'POST', '/purge', '{"tags":["user:alice","user:bob"],"soft":true}');
+$stale = get('/error/z', @alice, 'X-Status' => 500);
+is("$stale->{status} $stale->{headers}{'x-cache'} $stale->{content}", "200 STALE $alice[1] ", 'stale if the app fails: one\'s own');
+is(get('/error/z', @bob, 'X-Status' => 500)->{content}, "$bob[1] ", 'to each');
+is(get('/error/z', bearer('carol', jti => 3), 'X-Status' => 500)->{status}, 500, 'who has none gets the error');
+is(get('/error/z', 'X-Status' => 500)->{status}, 500, 'and so does who is nobody');
+is(get('/error/z', bearer('alice', jti => 10), 'X-Status' => 401)->{status}, 401, 'a 401 is no failure');
 
 # purges and writes
 get('/w', @$_) for \@alice, \@bob;

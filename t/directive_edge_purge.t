@@ -74,7 +74,7 @@ is($answer->{headers}{'content-type'}, 'application/json', 'in JSON');
 is($answer->{headers}{'cache-control'}, 'no-store', 'that is not stored');
 my $said = decode_json($answer->{content});
 is_deeply($said->{purged}, { tags => 0, urls => 1, prefix => JSON::PP::false, all => JSON::PP::false, soft => JSON::PP::false }, 'it says what was applied');
-is_deeply($said->{zones}, [{ zone => 'main', sequence => $said->{sequence} }], 'where, and the sequence number');
+is_deeply($said->{zones}, [{ zone => 'main', sequence => $said->{sequence}, reach => 'host' }], 'where, the sequence number, and that no other host is concerned');
 is($said->{sequence}, 1, 'which begins with 1');
 purged('the URL is gone', '/a');
 kept('another query and another path are not', '/a?b=1', '/b');

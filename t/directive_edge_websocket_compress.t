@@ -12,6 +12,7 @@ my $nginx = OwnNginx->new('compress');
 my ($edge, $app) = map { $nginx->port($_) } 0, 1;
 my $pass = "proxy_pass http://127.0.0.1:$app; proxy_http_version 1.1; proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection upgrade;";
 $nginx->write($nginx->conf(<<"_EOC_"));
+    map \$http_user_agent \$deflate_works { default 1; ~Broken 0; ~Empty ""; }
     server {
         listen 127.0.0.1:$edge;
         edge_websocket on;
@@ -20,6 +21,7 @@ $nginx->write($nginx->conf(<<"_EOC_"));
         location /on { edge_websocket_compress on; $pass }
         location /window { edge_websocket_compress window=9 level=6 memory=4; $pass }
         location /context { edge_websocket_compress context=off min=200; $pass }
+        location /if { edge_websocket_compress if=\$deflate_works level=9; $pass }
         location /off { edge_websocket_compress off; $pass }
         location /upstream { edge_websocket_compress upstream; $pass }
     }
@@ -75,6 +77,29 @@ $pair->send(upstream => 'x' x 199, 'y' x 200);
 my @frames = $pair->frames(client => 2);
 is_deeply([map { $_->[0] } @frames], [0x81, 0xc1], 'min=200: 199 bytes are not compressed, 200 are');
 is(inflated(inflater(), $frames[1][1]), 'y' x 200, 'and are what they were');
+$pair->shut;
+
+for my $agent ('Good', 'Broken', 'Empty') {
+    $pair = TunnelPair->open($listener, $edge, '/if', client => "User-Agent: $agent\r\n$offer");
+    is(agreed($pair), $agent eq 'Good' ? 'permessage-deflate' : '', "if=: $agent");
+    $pair->send(upstream => $text);
+    is_deeply([map { $_->[0] } $pair->frames(client => 1)], [$agent eq 'Good' ? 0xc1 : 0x81], "if=: what $agent gets");
+    $pair->shut;
+}
+
+# More than is held at once.
+my $long = join ', ', map { $_ * $_ % 9973 } 1 .. 60_000;
+$pair = TunnelPair->open($listener, $edge, '/default', client => $offer);
+$pair->send(upstream => $long);
+my ($wire, $first, $payload) = (0, 0, '');
+until ($first && $first & 0x80) {
+    my ($frame) = $pair->frames(client => 1);
+    is($frame->[0] & 0x4f, $payload eq '' ? 0x41 : 0x00, 'a large message: RSV1 and the opcode come first, then continuations');
+    $first = $frame->[0];
+    $payload .= $frame->[1];
+}
+is(inflated(inflater(), $payload), $long, 'a large message: is what it was');
+cmp_ok(length $payload, '<', 0.7 * length $long, 'a large message: is compressed');
 $pair->shut;
 
 $pair = TunnelPair->open($listener, $edge, '/off', client => $offer);

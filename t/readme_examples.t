@@ -22,7 +22,7 @@ my $key = $nginx->dir . '/jwt.key';
 
 sub whole {
     my ($example) = @_;
-    $example =~ s{/etc/nginx/jwt\.key}{$key}g;
+    $example =~ s{/etc/nginx/(?:jwt|image)\.key}{$key}g;
     if ($example =~ /^http \{/m) {
         $example =~ s/^http \{\n/"http {\n" . $nginx->own_paths . "\n"/me;
         return $example;

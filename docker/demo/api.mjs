@@ -41,6 +41,8 @@ export function api({ store, feed, counts, secret, habits }) {
         response.set('Cache-Control', 'no-store');
         response.json({ user, token: sign({ iss: 'demo', sub: String(user.id) }, secret, tokenSeconds), expires_in: tokenSeconds });
     });
+    router.post('/auth/logout', (request, response) => response.status(204).end());
+    router.get('/health', (request, response) => response.set('Cache-Control', 'no-store').json({ status: 'ok' }));
     router.get('/debug/counts', (request, response) => {
         response.set('Cache-Control', 'no-store').json({ requests: counts, queries: store.queries });
     });
@@ -56,6 +58,15 @@ export function api({ store, feed, counts, secret, habits }) {
         next();
     });
     own.get('/users/me', async (request, response) => response.json(await store.user(request.user)));
+
+    own.get('/profile', async (request, response) => response.json(await store.user(request.user)));
+    own.put('/profile', express.json({ limit: '10kb' }), async (request, response) => {
+        const name = String(request.body?.name ?? '').trim().slice(0, 100);
+        if (!name) return response.status(400).json({ error: 'it needs a name' });
+        response.json(await store.rename(request.user, name));
+    });
+    own.get('/statistics', async (request, response) => response.json(await store.statistics(request.user)));
+    own.get('/shares', async (request, response) => response.json(await store.sharedWith(request.user)));
 
     own.get('/projects', async (request, response) => response.json(await store.projects(request.user)));
     own.post('/projects', express.json({ limit: '10kb' }), async (request, response) => {
@@ -86,6 +97,19 @@ export function api({ store, feed, counts, secret, habits }) {
         response.json({ project: idOf(request.params.id), polygons });
     });
 
+    own.get('/projects/:id/shares', async (request, response) => {
+        const shares = await store.shares(request.user, idOf(request.params.id));
+        if (!shares) return missing(response);
+        response.json(shares);
+    });
+    // Only its owner may; whom it was shared with sees and changes all but that.
+    for (const [method, wanted] of [['post', true], ['delete', false]]) {
+        own[method]('/projects/:id/shares', express.json({ limit: '10kb' }), async (request, response) => {
+            if (!(await store.share(request.user, idOf(request.params.id), request.body?.email, wanted))) return missing(response);
+            response.status(204).end();
+        });
+    }
+
     own.get('/projects/:id/images', async (request, response) => {
         const images = await store.images(request.user, idOf(request.params.id));
         if (!images) return missing(response);
@@ -107,6 +131,17 @@ export function api({ store, feed, counts, secret, habits }) {
         const image = await store.image(request.user, idOf(request.params.id));
         if (!image) return missing(response);
         response.json(image);
+    });
+    own.get('/images/:id/segmentation', async (request, response) => {
+        const found = await store.segmentation(request.user, idOf(request.params.id));
+        if (!found) return missing(response);
+        response.json(found);
+    });
+    own.put('/images/:id/segmentation', express.json({ limit: '1mb' }), async (request, response) => {
+        const polygons = request.body?.polygons;
+        if (!Array.isArray(polygons)) return response.status(400).json({ error: 'it needs polygons' });
+        if (!(await store.setSegmentation(request.user, idOf(request.params.id), polygons))) return missing(response);
+        response.status(204).end();
     });
     // Its file below /uploads, which anyone may have kept for a day, goes too.
     own.delete('/images/:id', async (request, response) => {

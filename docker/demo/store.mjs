@@ -24,12 +24,13 @@ export class Store {
         { id: 2, name: 'Bob', email: 'bob@example.org', password: 'demo' },
     ];
     #projects = [
-        { id: 1, owner: 1, title: 'Meadow in June' },
-        { id: 2, owner: 1, title: 'Dogs of the valley' },
-        { id: 3, owner: 2, title: 'Garden birds' },
+        { id: 1, owner: 1, title: 'Meadow in June', shared: [] },
+        { id: 2, owner: 1, title: 'Dogs of the valley', shared: [] },
+        { id: 3, owner: 2, title: 'Garden birds', shared: [] },
     ];
     #images = [];
     #files = new Map();
+    #segmentations = new Map();
 
     constructor({ queryMs }) {
         this.#queryMs = queryMs;
@@ -64,9 +65,65 @@ export class Store {
         });
     }
 
+    /** The user with the new name. */
+    rename(id, name) {
+        return this.#query(() => {
+            const found = this.#users.find((user) => user.id === id);
+            found.name = name;
+            return { id, name, email: found.email };
+        });
+    }
+
+    statistics(id) {
+        return this.#query(() => {
+            const projects = this.#projects.filter((project) => this.#sees(id, project));
+            const images = this.#images.filter((image) => this.#owns(id, image.project));
+            return { projects: projects.length, images: images.length, bytes: images.reduce((sum, image) => sum + image.bytes, 0),
+                segmented: images.filter((image) => this.#segmentations.has(image.id)).length };
+        });
+    }
+
     projects(owner) {
-        return this.#query(() => this.#projects.filter((project) => project.owner === owner)
+        return this.#query(() => this.#projects.filter((project) => this.#sees(owner, project))
             .map((project) => this.#withCount(project)));
+    }
+
+    /** The projects of others that a user may see. */
+    sharedWith(user) {
+        return this.#query(() => this.#projects.filter((project) => project.owner !== user && this.#sees(user, project))
+            .map((project) => this.#withCount(project)));
+    }
+
+    /** E-mail addresses; nothing when the user may not see the project. */
+    shares(user, id) {
+        return this.#query(() => this.#find(user, id)?.shared.map((other) => this.#users.find((one) => one.id === other).email));
+    }
+
+    /** Lets another user see and change one's project, or no longer; false when there is none or nobody of that name. */
+    share(owner, id, email, wanted) {
+        return this.#query(() => {
+            const project = this.#find(owner, id);
+            const other = this.#users.find((user) => user.email === email);
+            if (!project || project.owner !== owner || !other || other.id === owner) return false;
+            project.shared = project.shared.filter((one) => one !== other.id);
+            if (wanted) project.shared.push(other.id);
+            return true;
+        });
+    }
+
+    /** {image, polygons}; none yet: empty. Nothing when the image is not the user's. */
+    segmentation(user, id) {
+        return this.#query(() => this.#images.some((image) => image.id === id && this.#owns(user, image.project))
+            ? { image: id, polygons: this.#segmentations.get(id) ?? [] } : undefined);
+    }
+
+    /** false when the image is not the user's. */
+    setSegmentation(user, id, polygons) {
+        return this.#query(() => {
+            if (!this.#images.some((image) => image.id === id && this.#owns(user, image.project))) return false;
+            this.#segmentations.set(id, polygons);
+            return true;
+        });
     }
 
     /** Nothing when it is someone else's, as if there were none. */
@@ -81,7 +138,7 @@ export class Store {
     addProject(owner, title) {
         return this.#query(() => {
             if (this.#projects.length >= limits.projects) return undefined;
-            const project = { id: (this.#serial += 1), owner, title };
+            const project = { id: (this.#serial += 1), owner, title, shared: [] };
             this.#projects.push(project);
             return this.#withCount(project);
         });
@@ -90,7 +147,7 @@ export class Store {
     /** With all its images; false when there is none. */
     removeProject(owner, id) {
         return this.#query(() => {
-            if (!this.#find(owner, id)) return false;
+            if (this.#find(owner, id)?.owner !== owner) return false;
             for (const image of this.#images.filter(({ project }) => project === id)) this.#drop(image);
             this.#projects = this.#projects.filter((project) => project.id !== id);
             return true;
@@ -138,7 +195,11 @@ export class Store {
     }
 
     #find(owner, id) {
-        return this.#projects.find((project) => project.id === id && project.owner === owner);
+        return this.#projects.find((project) => project.id === id && this.#sees(owner, project));
+    }
+
+    #sees(user, project) {
+        return project.owner === user || project.shared.includes(user);
     }
 
     #owns(owner, project) {
@@ -146,11 +207,13 @@ export class Store {
     }
 
     #withCount(project) {
-        return { ...project, images: this.#images.filter((image) => image.project === project.id).length };
+        const { id, owner, title } = project;
+        return { id, owner, title, images: this.#images.filter((image) => image.project === project.id).length };
     }
 
     #drop(image) {
         this.#images.splice(this.#images.indexOf(image), 1);
+        this.#segmentations.delete(image.id);
         this.#files.delete(image.src.replace('/uploads/', ''));
     }
 }

@@ -24,7 +24,10 @@ constexpr std::string_view coding_name(Coding coding) noexcept
 class Choice {
 public:
     void add(Coding coding) noexcept { codings_[size_++] = coding; }
-    std::span<const Coding> codings() const noexcept { return {codings_.data(), size_}; }
+    const Coding* begin() const noexcept { return codings_.data(); }
+    const Coding* end() const noexcept { return codings_.data() + size_; }
+    Coding front() const noexcept { return codings_[0]; }
+    std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
 private:

@@ -52,8 +52,8 @@ enum class Gravity : std::uint8_t {
 
 /// How samples deeper than 8 bits become visible in TIFF and PNG without a colour profile.
 enum class Range : std::uint8_t {
-    automatic,  ///< 16-bit colour images by their type, 16-bit grey, 32-bit and float by their data (see
-                ///< stretch.hpp)
+    automatic,  ///< 16 bits: by the type when they use it, else by their data; 32 bits and float: by their
+                ///< data
     data,       ///< from the data of each image
     type,       ///< the whole range of the sample's type: 0 … 65535; float: 0 … 1
     fixed,      ///< range_low becomes black, range_high white
@@ -95,9 +95,10 @@ struct Job {
     bool animate = true;          ///< animated sources give animated results where the target can (WebP)
     bool has_background = false;  ///< alpha is filled with `background`
     std::array<std::uint8_t, 3> background{
-        255, 255, 255};            ///< red, green, blue; also fills where the target has no alpha
-    bool keep_copyright = false;   ///< EXIF Copyright and Artist stay; all other metadata always goes
-    bool progressive = true;       ///< JPEG
+        255, 255, 255};  ///< red, green, blue; also fills where the target has no alpha
+    bool keep_copyright =
+        false;                ///< EXIF Copyright and Artist stay (not in PNG); all other metadata always goes
+    bool progressive = true;  ///< JPEG
     bool allow_truncated = false;  ///< a source that ends early gives the part that is there
     /// The source itself would do: when the result has its dimensions and is not smaller in bytes, the answer
     /// is Done with `original` and no bytes.

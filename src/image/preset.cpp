@@ -203,8 +203,7 @@ std::string Presets::quality_names() const
 }
 
 std::variant<Preset, std::string> parse_preset(std::string_view name,
-                                               const std::vector<std::string_view>& words,
-                                               const Presets& known)
+                                               const std::vector<std::string_view>& words)
 {
     if (!is_preset_name(name))
         return "the name \"" + std::string{name} + "\" may have letters, digits, \"-\" and \"_\", at most 32";
@@ -220,14 +219,13 @@ std::variant<Preset, std::string> parse_preset(std::string_view name,
         } else if (const auto wanted_gravity = parse_gravity(word)) {
             preset.gravity = *wanted_gravity;
             seen = &gravity;
-        } else if (known.quality(word) != nullptr) {
+        } else if (is_preset_name(word) && !http::is_digit(word.front())) {
             preset.quality = word;
             seen = &quality;
         } else {
             return "unexpected \"" + std::string{word} +
                    "\", expected a size as 300x200, 300x or x200, a fit (inside, cover, contain, outside, "
-                   "fill), a gravity or a quality (" +
-                   known.quality_names() + ")";
+                   "fill), a gravity or the name of a quality";
         }
         if (*seen) return "\"" + std::string{word} + "\" says a second time what was said";
         *seen = true;

@@ -51,11 +51,11 @@ private:
 /// The numbers of all formats that look like JPEG's `jpeg` (1 … 100).
 Quality quality_like_jpeg(std::uint8_t jpeg) noexcept;
 
-/// From the words of edge_image_preset after the name: "300x200", "300x", "x200", a fit, a gravity and the
-/// name of a quality, each once. A text says what is wrong. Throws std::bad_alloc.
+/// From the words of edge_image_preset after the name: "300x200", "300x", "x200", a fit, a gravity and, what
+/// is none of these, the name of a quality, which may not be known yet; each once. A text says what is wrong.
+/// Throws std::bad_alloc.
 std::variant<Preset, std::string> parse_preset(std::string_view name,
-                                               const std::vector<std::string_view>& words,
-                                               const Presets& known);
+                                               const std::vector<std::string_view>& words);
 
 /// From the words of edge_image_quality after the name: jpeg=80 webp=82 avif=60, and effort numbers
 /// webp_effort=4 avif_effort=1; what is not said follows from jpeg=. A text says what is wrong.

@@ -27,6 +27,12 @@ std::string to_hex(const Hash& hash)
     return out;
 }
 
+std::size_t Remembered::place_of(const Tag& token, std::uint64_t context) noexcept
+{
+    // The same token in several locations has a place for each.
+    return (token[0] ^ (context * 0x9e3779b97f4a7c15 >> 32)) % kPlaces;
+}
+
 Tag Remembered::tag_of(std::string_view token)
 {
     if (!places_) {
@@ -40,14 +46,24 @@ Tag Remembered::tag_of(std::string_view token)
 const Identity* Remembered::find(const Tag& token, std::uint64_t context, std::int64_t now) const noexcept
 {
     if (!places_) return nullptr;
-    const Place& place = (*places_)[token[0] % kPlaces];
+    const Place& place = (*places_)[place_of(token, context)];
     const bool same = place.context == context && context != 0 && place.token == token;
     return same && now < place.identity.expires ? &place.identity : nullptr;
 }
 
+void Remembered::refuse(const Tag& token, std::int64_t until)
+{
+    keep(token, kRefused, {.text = {}, .claim = {}, .expires = until});
+}
+
+bool Remembered::is_refused(const Tag& token, std::int64_t now) const noexcept
+{
+    return find(token, kRefused, now) != nullptr;
+}
+
 const Identity& Remembered::keep(const Tag& token, std::uint64_t context, Identity identity)
 {
-    Place& place = (*places_)[token[0] % kPlaces];
+    Place& place = (*places_)[place_of(token, context)];
     place.identity = std::move(identity);
     place.token = token;
     place.context = context;

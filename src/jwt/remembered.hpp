@@ -28,6 +28,9 @@ public:
     /// claims asked for, and has not expired. nullptr: not known. Until the next keep().
     const Identity* find(const Tag& token, std::uint64_t context, std::int64_t now) const noexcept;
     const Identity& keep(const Tag& token, std::uint64_t context, Identity identity);
+    /// The app does not take this token, valid or not: until then nobody is to be served by it.
+    void refuse(const Tag& token, std::int64_t until);
+    bool is_refused(const Tag& token, std::int64_t now) const noexcept;
 
 private:
     struct Place {
@@ -36,6 +39,8 @@ private:
         Identity identity;
     };
     static constexpr std::size_t kPlaces = 2048;
+    static constexpr std::uint64_t kRefused = ~std::uint64_t{0};  ///< a context that is nobody's
+    static std::size_t place_of(const Tag& token, std::uint64_t context) noexcept;
     TagKey key_{};
     std::unique_ptr<std::array<Place, kPlaces>> places_;
 };

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <utility>
 
@@ -224,11 +226,15 @@ void websocket_closed(websocket::CloseCode code) noexcept
 using Cause = websocket::BatchWindow::Cause;
 static_assert(offset(Counter::websocket_batches_first, Cause::drain, Cause::first) ==
               Counter::websocket_batches_drain);
+static_assert(offset(Counter::websocket_batch_size_1, 7U, 0U) == Counter::websocket_batch_size_more);
 
 void websocket_flushed(const websocket::Flush& flush) noexcept
 {
     counters.add(offset(Counter::websocket_batches_first, flush.cause, Cause::first));
-    if (flush.messages != 0) counters.record(status::Timer::websocket_hold, flush.held_ms * 1000);
+    if (flush.messages == 0) return;
+    counters.record(status::Timer::websocket_hold, flush.held_ms * 1000);
+    const auto power = static_cast<unsigned>(std::bit_width(flush.messages - 1));  // of two, rounded up
+    counters.add(offset(Counter::websocket_batch_size_1, std::min(power, 7U), 0U));
 }
 
 void websocket_moved(const websocket::Counts& before, const websocket::Counts& after) noexcept
@@ -246,6 +252,7 @@ void websocket_moved(const websocket::Counts& before, const websocket::Counts& a
     grown(Counter::websocket_compressed_out, before.down.compressed, after.down.compressed);
     grown(Counter::websocket_deflate_before, before.down.compressed_in, after.down.compressed_in);
     grown(Counter::websocket_deflate_after, before.down.compressed_out, after.down.compressed_out);
+    grown(Counter::websocket_deflate_ns, before.down.deflate_ns, after.down.deflate_ns);
     grown(Counter::websocket_compressed_in, before.up.compressed, after.up.compressed);
     grown(Counter::websocket_inflate_before, before.up.compressed_in, after.up.compressed_in);
     grown(Counter::websocket_inflate_after, before.up.compressed_out, after.up.compressed_out);
@@ -338,6 +345,7 @@ void collect(ngx_http_request_t&, status::Snapshot& snapshot)
     }
     const MainConf* conf = main_conf(cycle);
     if (conf == nullptr) return;
+    snapshot.websockets = conf->websockets;
     for (const cache::ZoneBinding* zone : conf->zones) {
         if (zone->view == nullptr) continue;
         const cache::ZoneStats stats = zone->view->stats();
@@ -392,6 +400,7 @@ void start_counting(ngx_cycle_t* cycle)
     redis::observer = {redis_node,     redis_connected, redis_in_flight,
                        redis_answered, redis_failed,    redis_breaker};
     websocket::observer = {websocket_opened, websocket_closed, websocket_flushed, websocket_moved};
+    count_images(counters);
 }
 
 void stop_counting() noexcept

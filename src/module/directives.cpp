@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "cache/glue/encode.hpp"
@@ -46,6 +48,33 @@ char* websocket_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     });
 }
 
+template <char* (*Set)(ngx_conf_t*, image::LocConf&)>
+char* image_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        auto& own = static_cast<LocConf*>(conf)->image;
+        char* result = Set(cf, own);
+        if (own.on == 1) {
+            main_conf(cf).images = true;
+            image::note_use(cf, main_conf(cf).processes);
+        }
+        return result;
+    });
+}
+
+char* image_limit_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(), [&] {
+        return image::set_image_limit(cf, static_cast<LocConf*>(conf)->image, main_conf(cf).processes);
+    });
+}
+
+char* image_processes_setter(ngx_conf_t* cf, ngx_command_t*, void*) noexcept
+{
+    return ngx::guarded<char*>(cf->log, failed(),
+                               [&] { return image::set_image_processes(cf, main_conf(cf).processes); });
+}
+
 char* private_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
 {
     return ngx::guarded<char*>(cf->log, failed(), [&] {
@@ -59,12 +88,17 @@ char* status_setter(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept
     if (format != static_cast<ngx_uint_t>(status::Format::none)) return const_cast<char*>("is duplicate");
     auto* args = static_cast<ngx_str_t*>(cf->args->elts);
     const std::string_view wanted = cf->args->nelts > 1 ? ngx::view(args[1]) : "json";
-    if (wanted != "json" && wanted != "prometheus") {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "edge_status: unknown format \"%V\", expected json or prometheus", &args[1]);
+    constexpr std::string_view kFormats[] = {"json", "prometheus", "memory", "cache", "websocket", "metrics"};
+    const auto* const known = std::find(std::begin(kFormats), std::end(kFormats), wanted);
+    if (known == std::end(kFormats)) {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "edge_status: unknown format \"%V\", expected json or prometheus, or memory, cache, "
+            "websocket or metrics",
+            &args[1]);
         return failed();
     }
-    format = static_cast<ngx_uint_t>(wanted == "json" ? status::Format::json : status::Format::prometheus);
+    format = static_cast<ngx_uint_t>(status::Format::json) + static_cast<ngx_uint_t>(known - kFormats);
     auto* core =
         static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     core->handler = ngx::entry<status::on_status, NGX_HTTP_INTERNAL_SERVER_ERROR>;
@@ -120,8 +154,31 @@ constinit ngx_command_t directives[] = {
                    websocket_setter<websocket::set_websocket_priority>),
     ngx::directive("edge_websocket_compress"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_compress>),
-    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+    ngx::directive("edge_websocket_limit"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_limit>),
+    ngx::directive("edge_websocket_ping"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   websocket_setter<websocket::set_websocket_ping>),
+    ngx::directive("edge_image"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1, image_setter<image::set_image>),
+    ngx::directive("edge_image_formats"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_formats>),
+    ngx::directive("edge_image_args"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_args>),
+    ngx::directive("edge_image_preset"_ngx, ngx::kEverywhere, NGX_CONF_2MORE,
+                   image_setter<image::set_image_preset>),
+    ngx::directive("edge_image_quality"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   image_setter<image::set_image_quality>),
+    ngx::directive("edge_image_sign"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_sign>),
+    ngx::directive("edge_image_range"_ngx, ngx::kEverywhere, NGX_CONF_TAKE12,
+                   image_setter<image::set_image_range>),
+    ngx::directive("edge_image_copyright"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_copyright>),
+    ngx::directive("edge_image_fallback"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
+                   image_setter<image::set_image_fallback>),
+    ngx::directive("edge_image_prewarm"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   image_setter<image::set_image_prewarm>),
+    ngx::directive("edge_image_limit"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, image_limit_setter),
+    ngx::directive("edge_image_processes"_ngx, NGX_HTTP_MAIN_CONF, NGX_CONF_TAKE12, image_processes_setter),
     ngx::directive("edge_status"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_NOARGS | NGX_CONF_TAKE1, status_setter),
     ngx_null_command,
 };

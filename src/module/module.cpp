@@ -5,7 +5,9 @@
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge_link.hpp"
+#include "image/glue/image_request.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/detached.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/shared_table.hpp"
 #include "nginx/wakeup.hpp"
@@ -22,6 +24,10 @@ const std::size_t kLocConfOffset = offsetof(module::LocConf, status);
 
 namespace edge::websocket {
 const std::size_t kLocConfOffset = offsetof(module::LocConf, websocket);
+}
+
+namespace edge::image {
+const std::size_t kLocConfOffset = offsetof(module::LocConf, image);
 }
 
 namespace edge::module {
@@ -86,6 +92,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept
         auto& conf = ngx::zeroed<LocConf>(cf->pool);
         cache::init_loc_conf(conf.cache);
         websocket::init_loc_conf(conf.websocket);
+        image::init_loc_conf(conf.image);
         return &conf;
     });
 }
@@ -94,10 +101,15 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept
 {
     return ngx::guarded<char*>(cf->log, static_cast<char*>(NGX_CONF_ERROR), [&] {
         auto& conf = *static_cast<LocConf*>(child);
-        char* result =
-            cache::merge_loc_conf(cf, {main_conf(cf).zones, main_conf(cf).redises, main_conf(cf).links},
-                                  static_cast<LocConf*>(parent)->cache, conf.cache);
-        websocket::merge_loc_conf(cf, static_cast<LocConf*>(parent)->websocket, conf.websocket);
+        const auto& around = *static_cast<LocConf*>(parent);
+        char* result = cache::merge_loc_conf(
+            cf, {main_conf(cf).zones, main_conf(cf).redises, main_conf(cf).links}, around.cache, conf.cache);
+        websocket::merge_loc_conf(cf, around.websocket, conf.websocket);
+        if (result == NGX_CONF_OK) result = image::merge_loc_conf(cf, around.image, conf.image);
+        if (conf.image.settings != nullptr) {
+            conf.cache.derives = 1;
+            if (conf.cache.zone != nullptr) conf.cache.zone->has_others = true;
+        }
         // Whoever reads the counters must not raise them.
         if (conf.status.format != static_cast<ngx_uint_t>(status::Format::none)) conf.cache.zone = nullptr;
         return result;
@@ -120,6 +132,13 @@ ngx_int_t add_cache(ngx_conf_t* cf)
     if (add_handler(cf, ngx::entry<cache::on_lookup, NGX_DECLINED>) != NGX_OK) return NGX_ERROR;
     cache::install_filters();
     return NGX_OK;
+}
+
+/// Handlers of one phase run in the opposite order: what is asked for is settled before it is looked up.
+ngx_int_t add_images(ngx_conf_t* cf)
+{
+    if (!image::complete(cf, main_conf(cf).processes)) return NGX_ERROR;
+    return add_handler(cf, ngx::entry<image::on_request, NGX_DECLINED>);
 }
 
 ngx_int_t add_websockets(ngx_conf_t* cf)
@@ -151,19 +170,34 @@ ngx_int_t postconfigure(ngx_conf_t* cf) noexcept
         if (!redis::finish_redis(cf, main_conf(cf).redises)) return NGX_ERROR;
         const bool caches = !main_conf(cf).zones.empty();
         const bool websockets = main_conf(cf).websockets;
-        if (!caches && !websockets) return NGX_OK;  // nothing of ours in any request's way
+        const bool images = main_conf(cf).images;
+        if (!caches && !websockets && !images) return NGX_OK;  // nothing of ours in any request's way
         if (add_counters(cf) != NGX_OK) return NGX_ERROR;
+        if (images) {
+            // The last to be installed runs first: the cache, then what takes sources, then Vary.
+            image::install_header_filter();
+            ngx::install_sink_filters();
+        }
         if (caches && (add_flights(cf) != NGX_OK || add_cache(cf) != NGX_OK)) return NGX_ERROR;
+        if (images && add_images(cf) != NGX_OK) return NGX_ERROR;
         return websockets ? add_websockets(cf) : NGX_OK;
     });
 }
 
+void open_renders(ngx_cycle_t* cycle, MainConf& conf) noexcept
+{
+    const auto* core = reinterpret_cast<ngx_core_conf_t*>(ngx_get_conf(cycle->conf_ctx, ngx_core_module));
+    const auto workers = core->master ? static_cast<unsigned>(core->worker_processes) : 1;
+    static_cast<void>(conf.renders.open(workers, cycle->log));
+}
+
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept
 {
-    const MainConf* conf = main_conf(cycle);
+    MainConf* conf = main_conf(cycle);
     if (conf == nullptr) return NGX_OK;
     count_configuration(*conf);
     if (conf->flights != nullptr) ngx::make_wakeups(cycle);  // without them waiting is by polling
+    if (conf->images && !ngx_test_config) open_renders(cycle, *conf);
     return NGX_OK;
 }
 
@@ -183,6 +217,7 @@ ngx_int_t init_worker(ngx_cycle_t* cycle) noexcept
             cache::start_links(conf->links, slot);
             start_reclaim(cycle);
         }
+        if (conf->renders.is_open()) image::start_render_client(conf->renders, conf->processes, cycle);
         return NGX_OK;
     });
 }
@@ -192,6 +227,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
     ngx::guarded<int>(cycle->log, 0, [&] {
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
+        image::stop_render_client();
         cache::finish_invalidations();
         cache::stop_links(conf->links);
         redis::stop_clients();

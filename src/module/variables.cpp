@@ -1,7 +1,9 @@
 #include <string>
 #include <string_view>
 
+#include "cache/glue/identity.hpp"
 #include "cache/glue/request.hpp"
+#include "image/glue/image_request.hpp"
 #include "module/conf.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/str.hpp"
@@ -59,6 +61,11 @@ ngx_str_t level(cache::Request& q)
 {
     if (q.age < 0) return {};
     return q.from_redis ? "redis"_ngx : "zone"_ngx;
+}
+
+ngx_str_t user(cache::Request& q)
+{
+    return ngx::copy(q.r.pool, cache::user_of(q));
 }
 
 /// The value a variable has for a request that became a WebSocket of the edge's.
@@ -119,6 +126,32 @@ std::uint64_t close_code(const websocket::Tunnel& tunnel)
     return static_cast<std::uint64_t>(tunnel.close_code());
 }
 
+/// The format of the picture that went out.
+ngx_int_t image_format(ngx_http_request_t* r, Value* value, uintptr_t) noexcept
+{
+    value->not_found = 1;
+    const image::Request* request = image::Request::find(*r->main);
+    const std::string_view type = ngx::view(r->main->headers_out.content_type);
+    if (request != nullptr && request->step() != image::Request::Step::passing && type.starts_with("image/"))
+        set(*value, ngx::str(type.substr(6)));
+    return NGX_OK;
+}
+
+/// Seconds that queue and rendering took, with milliseconds.
+ngx_int_t image_time(ngx_http_request_t* r, Value* value, uintptr_t) noexcept
+{
+    value->not_found = 1;
+    const image::Request* request = image::Request::find(*r->main);
+    if (request == nullptr || request->microseconds() < 0) return NGX_OK;
+    const std::int64_t ms = (request->microseconds() + 999) / 1000;
+    auto* text = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4));
+    if (text == nullptr) return NGX_ERROR;
+    const u_char* end =
+        ngx_sprintf(text, "%T.%03M", static_cast<time_t>(ms / 1000), static_cast<ngx_msec_t>(ms % 1000));
+    set(*value, {static_cast<std::size_t>(end - text), text});
+    return NGX_OK;
+}
+
 struct Variable {
     ngx_str_t name;
     ngx_http_get_variable_pt get;
@@ -129,6 +162,7 @@ constinit Variable variables[] = {
     {"edge_cache_key"_ngx, getter<key>},
     {"edge_cache_age"_ngx, getter<age>},
     {"edge_cache_level"_ngx, getter<level>},
+    {"edge_cache_user"_ngx, getter<user>},
     {"edge_ws_messages_in"_ngx, tunnel_getter<messages_in>},
     {"edge_ws_messages_out"_ngx, tunnel_getter<messages_out>},
     {"edge_ws_bytes_in"_ngx, tunnel_getter<bytes_in>},
@@ -137,6 +171,8 @@ constinit Variable variables[] = {
     {"edge_ws_upstream_bytes_out"_ngx, tunnel_getter<upstream_bytes_out>},
     {"edge_ws_batches"_ngx, tunnel_getter<batches>},
     {"edge_ws_close"_ngx, tunnel_getter<close_code>},
+    {"edge_image_format"_ngx, image_format},
+    {"edge_image_time"_ngx, image_time},
 };
 
 }

@@ -12,12 +12,13 @@ namespace edge::ngx {
 namespace {
 
 constexpr ngx_uint_t kMost = 64;
+constexpr ngx_uint_t kMostWithSink = 256;  // those a client waits for
 constexpr ngx_msec_t kShutdownCheck = 200;
 
 /// All that stands in for a client's connection. Lives in a pool of its own, which a posted event destroys
 /// after the core has let go of the connection.
 struct Detached {
-    ngx_connection_t connection;
+    ngx_connection_t connection;  // first: what nginx hands us is its address
     ngx_event_t read;
     ngx_event_t write;
     ngx_log_t log;
@@ -32,6 +33,7 @@ struct Detached {
 };
 
 ngx_uint_t running = 0;
+ngx_uint_t with_sink = 0;
 ngx_queue_t all;
 ngx_event_t shutdown_timer;
 ngx_connection_t timer_connection;  // the debug log reads a timer's `data` as one
@@ -63,6 +65,13 @@ u_char* log_context(ngx_log_t* log, u_char* buf, size_t len) noexcept
                : at;
 }
 
+void end_now(ngx_connection_t& c) noexcept
+{
+    c.close = 1;
+    c.error = 1;
+    if (c.read->handler != nullptr) c.read->handler(c.read);
+}
+
 /// Past worker_shutdown_timeout the core closes the connections it knows; ours are not among them.
 void on_shutdown_check(ngx_event_t* event) noexcept
 {
@@ -76,9 +85,7 @@ void on_shutdown_check(ngx_event_t* event) noexcept
                 Detached& d = *ngx_queue_data(first, Detached, link);
                 ngx_queue_remove(first);
                 ngx_queue_init(first);
-                d.connection.close = 1;
-                d.connection.error = 1;
-                if (d.connection.read->handler != nullptr) d.connection.read->handler(d.connection.read);
+                end_now(d.connection);
             }
             return;
         }
@@ -103,6 +110,7 @@ void on_bury(ngx_event_t* event) noexcept
     const DetachedTask task = d->task;
     ngx_queue_remove(&d->link);
     --running;
+    if (task.sink != nullptr) --with_sink;
     ngx_destroy_pool(d->memory);
     task.ended(task.data);
 }
@@ -126,7 +134,7 @@ void on_request_gone(void* data) noexcept
     ngx_post_event(&d->bury, &ngx_posted_events);
 }
 
-bool left_out(std::string_view name) noexcept
+bool left_out(std::string_view name, Purpose purpose) noexcept
 {
     for (const std::string_view known :
          {"Host", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since",
@@ -134,6 +142,8 @@ bool left_out(std::string_view name) noexcept
           "Transfer-Encoding", "Expect", "Keep-Alive", "Proxy-Connection", "HTTP2-Settings"}) {
         if (equals_ignoring_case(name, known)) return true;
     }
+    // What a sink takes apart has to be the thing itself.
+    if (purpose == Purpose::source && equals_ignoring_case(name, "Accept-Encoding")) return true;
     return name.size() > 14 && equals_ignoring_case(name.substr(0, 14), "Sec-WebSocket-");
 }
 
@@ -238,13 +248,25 @@ void make_connection(Detached& d, ngx_http_request_t& client)
     d.read.eof = 1;     // no keep-alive, no lingering close
 }
 
+/// What is renewed is what the client asked for; made out of something it is asked for by other arguments
+/// than its source.
+std::string_view target_of(const DetachedTask& task, const ngx_http_request_t& client) noexcept
+{
+    if (!task.target.empty()) return task.target;
+    if (task.purpose != Purpose::source) {
+        if (const Derived* derived = find_derived(client)) return view(derived->target);
+    }
+    return view(client.unparsed_uri);
+}
+
 void parse_request(ngx_http_request_t& r, ngx_http_request_t& client, Detached& d)
 {
     constexpr std::string_view kMethod = "GET ", kVersion = " HTTP/1.1\r\n\r\n";
-    const std::size_t size = kMethod.size() + client.unparsed_uri.len + kVersion.size();
+    const std::string_view target = target_of(d.task, client);
+    const std::size_t size = kMethod.size() + target.size() + kVersion.size();
     ngx_buf_t* line = ngx_create_temp_buf(d.memory, size);
     if (line == nullptr) throw std::bad_alloc{};
-    for (const std::string_view part : {kMethod, view(client.unparsed_uri), kVersion}) {
+    for (const std::string_view part : {kMethod, target, kVersion}) {
         line->last = ngx_cpymem(line->last, part.data(), part.size());
     }
     if (ngx_http_parse_request_line(&r, line) != NGX_OK) throw std::bad_alloc{};
@@ -290,12 +312,35 @@ void build(Detached& d, ngx_http_request_t& client)
         throw std::bad_alloc{};
     for_each_header(client.headers_in.headers, [&](const ngx_table_elt_t& line) {
         if (line.lowcase_key == nullptr || line.hash == 0) return;
-        if (equals_ignoring_case(view(line.key), "Host") || !left_out(view(line.key)))
+        if (equals_ignoring_case(view(line.key), "Host") || !left_out(view(line.key), d.task.purpose))
             add_header(*r, line, d.memory);
     });
     r->headers_in.server = keep(d.memory, client.headers_in.server);
     r->headers_in.connection_type = NGX_HTTP_CONNECTION_CLOSE;
     freeze_variables(client, *r, d.memory);
+}
+
+ngx_http_output_header_filter_pt next_header;
+ngx_http_output_body_filter_pt next_body;
+
+ngx_int_t sink_header(ngx_http_request_t* r) noexcept
+{
+    const DetachedTask* task = detached_task(*r);
+    if (task == nullptr || task->sink == nullptr) return next_header(r);
+    r->header_sent = 1;
+    return r == r->main ? task->sink->header(task->data, *r) : NGX_OK;
+}
+
+ngx_int_t sink_body(ngx_http_request_t* r, ngx_chain_t* in) noexcept
+{
+    const DetachedTask* task = detached_task(*r);
+    if (task == nullptr || task->sink == nullptr) return next_body(r, in);
+    if (r == r->main) return task->sink->body(task->data, *r, in);
+    for (; in != nullptr; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+    return NGX_OK;
 }
 
 }
@@ -305,9 +350,53 @@ bool is_detached(const ngx_http_request_t& r) noexcept
     return r.connection->send_chain == swallow;
 }
 
+const DetachedTask* detached_task(const ngx_http_request_t& r) noexcept
+{
+    if (!is_detached(r)) return nullptr;
+    return &reinterpret_cast<const Detached*>(r.connection)->task;
+}
+
+bool is_unheard(const ngx_http_request_t& r) noexcept
+{
+    const DetachedTask* task = detached_task(r);
+    return task != nullptr && task->sink == nullptr;
+}
+
+void pause(ngx_http_request_t& r) noexcept
+{
+    r.connection->write->ready = 0;
+    r.connection->buffered |= NGX_HTTP_WRITE_BUFFERED;
+}
+
+void resume(ngx_http_request_t& r) noexcept
+{
+    ngx_connection_t* c = r.connection;
+    c->write->ready = 1;
+    c->buffered &= ~NGX_HTTP_WRITE_BUFFERED;
+    c->write->handler(c->write);
+}
+
+void abort(ngx_http_request_t& r) noexcept
+{
+    end_now(*r.connection);
+}
+
+void install_sink_filters() noexcept
+{
+    next_header = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = sink_header;
+    next_body = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = sink_body;
+}
+
 bool start_detached(ngx_http_request_t& client, DetachedTask task) noexcept
 {
-    if (ngx_exiting || ngx_quit || ngx_terminate || running >= kMost) return false;
+    // Also in a worker that ends: a client of it waits for what a sink takes.
+    if (task.sink != nullptr) {
+        if (ngx_terminate || with_sink >= kMostWithSink) return false;
+    } else if (ngx_exiting || ngx_quit || ngx_terminate || running - with_sink >= kMost) {
+        return false;
+    }
     ngx_pool_t* memory = ngx_create_pool(4096, ngx_cycle->log);
     if (memory == nullptr) return false;
     auto* d = static_cast<Detached*>(ngx_pcalloc(memory, sizeof(Detached)));
@@ -343,6 +432,7 @@ bool start_detached(ngx_http_request_t& client, DetachedTask task) noexcept
     d->begin.log = ngx_cycle->log;
     ngx_queue_insert_tail(&all, &d->link);
     ++running;
+    if (task.sink != nullptr) ++with_sink;
     watch_shutdown();
     ngx_post_event(&d->begin, &ngx_posted_events);
     return true;

@@ -73,12 +73,30 @@ namespace edge::status {
            "Bytes of WebSocket frames, by where they came from or went to.") \
     FAMILY(websocket_batches, counter, "edge_websocket_batches_total", "cause", "websocket.batches", \
            "Writes to clients, by what made them due.") \
+    FAMILY(websocket_batch_sizes, counter, "edge_websocket_batch_sizes_total", "messages", \
+           "websocket.batch_sizes", "Batches by how many messages left together.") \
     FAMILY(websocket_compressed, counter, "edge_websocket_compressed_messages_total", "direction", \
            "websocket.compressed", "WebSocket messages compressed for clients, or by them.") \
     FAMILY(websocket_compression, counter, "edge_websocket_compression_bytes_total", "what", \
            "websocket.compression", "Payload bytes of those messages before and after.") \
+    FAMILY(websocket_deflate_time, counter, "edge_websocket_compression_nanoseconds_total", "", \
+           "websocket.compression_ns", "Time that workers spent compressing WebSocket messages.") \
     FAMILY(websocket_closes, counter, "edge_websocket_closes_total", "code", "websocket.closes", \
-           "WebSocket connections ended, by the first Close's code; 1005 had none, 1006 had no Close.")
+           "WebSocket connections ended, by the first Close's code; 1005 had none, 1006 had no Close.") \
+    FAMILY(image_requests, counter, "edge_image_requests_total", "outcome", "images.requests", \
+           "Requests for pictures the edge makes that were not answered from a zone, by what went out.") \
+    FAMILY(image_renders, counter, "edge_image_renders_total", "format", "images.renders", \
+           "Pictures rendered, by their format.") \
+    FAMILY(image_refused, counter, "edge_image_refused_total", "reason", "images.refused", \
+           "Pictures that could not be made, by the reason.") \
+    FAMILY(image_bytes, counter, "edge_image_bytes_total", "of", "images.bytes", \
+           "Bytes of pictures that went out, and of their sources.") \
+    FAMILY(image_waiting, gauge, "edge_image_queue_jobs", "priority", "images.queue", \
+           "Pictures that wait to be rendered on this host.") \
+    FAMILY(image_processes, gauge, "edge_image_processes", "state", "images.processes", \
+           "Render processes of this host, and how many render now.") \
+    FAMILY(image_restarts, counter, "edge_image_process_ends_total", "cause", "images.process_ends", \
+           "Render processes that were replaced, and supervisors started.")
 
 /// COUNTER(enumerator, family, label value, JSON key in the family's object)
 /// Counters stand in the order of their families. A family without label has one counter, both texts empty.
@@ -192,12 +210,21 @@ namespace edge::status {
     COUNTER(websocket_batches_stream, websocket_batches, "stream", "stream") \
     COUNTER(websocket_batches_close, websocket_batches, "close", "close") \
     COUNTER(websocket_batches_drain, websocket_batches, "drain", "drain") \
+    COUNTER(websocket_batch_size_1, websocket_batch_sizes, "1", "1") \
+    COUNTER(websocket_batch_size_2, websocket_batch_sizes, "2", "2") \
+    COUNTER(websocket_batch_size_4, websocket_batch_sizes, "3-4", "3-4") \
+    COUNTER(websocket_batch_size_8, websocket_batch_sizes, "5-8", "5-8") \
+    COUNTER(websocket_batch_size_16, websocket_batch_sizes, "9-16", "9-16") \
+    COUNTER(websocket_batch_size_32, websocket_batch_sizes, "17-32", "17-32") \
+    COUNTER(websocket_batch_size_64, websocket_batch_sizes, "33-64", "33-64") \
+    COUNTER(websocket_batch_size_more, websocket_batch_sizes, "65+", "65+") \
     COUNTER(websocket_compressed_out, websocket_compressed, "to_client", "to_client") \
     COUNTER(websocket_compressed_in, websocket_compressed, "from_client", "from_client") \
     COUNTER(websocket_deflate_before, websocket_compression, "to_client_before", "to_client_before") \
     COUNTER(websocket_deflate_after, websocket_compression, "to_client_after", "to_client_after") \
     COUNTER(websocket_inflate_before, websocket_compression, "from_client_before", "from_client_before") \
     COUNTER(websocket_inflate_after, websocket_compression, "from_client_after", "from_client_after") \
+    COUNTER(websocket_deflate_ns, websocket_deflate_time, "", "") \
     COUNTER(websocket_closes_1000, websocket_closes, "1000", "1000") \
     COUNTER(websocket_closes_1001, websocket_closes, "1001", "1001") \
     COUNTER(websocket_closes_1002, websocket_closes, "1002", "1002") \
@@ -207,7 +234,45 @@ namespace edge::status {
     COUNTER(websocket_closes_1008, websocket_closes, "1008", "1008") \
     COUNTER(websocket_closes_1009, websocket_closes, "1009", "1009") \
     COUNTER(websocket_closes_1011, websocket_closes, "1011", "1011") \
-    COUNTER(websocket_closes_other, websocket_closes, "other", "other")
+    COUNTER(websocket_closes_other, websocket_closes, "other", "other") \
+    COUNTER(image_rendered, image_requests, "rendered", "rendered") \
+    COUNTER(image_original, image_requests, "original", "original") \
+    COUNTER(image_passed, image_requests, "passed", "passed") \
+    COUNTER(image_fallback, image_requests, "fallback", "fallback") \
+    COUNTER(image_failed, image_requests, "failed", "failed") \
+    COUNTER(image_not_modified, image_requests, "not_modified", "not_modified") \
+    COUNTER(image_bad_argument, image_requests, "bad_argument", "bad_argument") \
+    COUNTER(image_bad_signature, image_requests, "bad_signature", "bad_signature") \
+    COUNTER(image_cancelled, image_requests, "cancelled", "cancelled") \
+    COUNTER(image_renders_jpeg, image_renders, "jpeg", "jpeg") \
+    COUNTER(image_renders_png, image_renders, "png", "png") \
+    COUNTER(image_renders_webp, image_renders, "webp", "webp") \
+    COUNTER(image_renders_avif, image_renders, "avif", "avif") \
+    COUNTER(image_refused_not_an_image, image_refused, "not_an_image", "not_an_image") \
+    COUNTER(image_refused_unsupported, image_refused, "unsupported", "unsupported") \
+    COUNTER(image_refused_damaged, image_refused, "damaged", "damaged") \
+    COUNTER(image_refused_truncated, image_refused, "truncated", "truncated") \
+    COUNTER(image_refused_source_too_large, image_refused, "source_too_large", "source_too_large") \
+    COUNTER(image_refused_too_many_pixels, image_refused, "too_many_pixels", "too_many_pixels") \
+    COUNTER(image_refused_result_too_large, image_refused, "result_too_large", "result_too_large") \
+    COUNTER(image_refused_no_such_page, image_refused, "no_such_page", "no_such_page") \
+    COUNTER(image_refused_out_of_memory, image_refused, "out_of_memory", "out_of_memory") \
+    COUNTER(image_refused_timeout, image_refused, "timeout", "timeout") \
+    COUNTER(image_refused_crashed, image_refused, "crashed", "crashed") \
+    COUNTER(image_refused_queue_full, image_refused, "queue_full", "queue_full") \
+    COUNTER(image_refused_expired, image_refused, "expired", "expired") \
+    COUNTER(image_refused_bad_request, image_refused, "bad_request", "bad_request") \
+    COUNTER(image_refused_unavailable, image_refused, "unavailable", "unavailable") \
+    COUNTER(image_source_bytes, image_bytes, "sources", "sources") \
+    COUNTER(image_result_bytes, image_bytes, "results", "results") \
+    COUNTER(image_waiting_interactive, image_waiting, "interactive", "interactive") \
+    COUNTER(image_waiting_prewarm, image_waiting, "prewarm", "prewarm") \
+    COUNTER(image_processes_all, image_processes, "all", "all") \
+    COUNTER(image_processes_busy, image_processes, "rendering", "rendering") \
+    COUNTER(image_processes_crashed, image_restarts, "crashed", "crashed") \
+    COUNTER(image_processes_killed, image_restarts, "killed", "killed") \
+    COUNTER(image_processes_recycled, image_restarts, "recycled", "recycled") \
+    COUNTER(image_supervisors_started, image_restarts, "supervisor_started", "supervisors_started")
 
 /// TIMER(enumerator, Prometheus name, JSON path, help)
 #define EDGE_STATUS_TIMERS(TIMER) \
@@ -218,7 +283,11 @@ namespace edge::status {
     TIMER(encode, "edge_cache_encode_duration_seconds", "latency.encode", \
           "How long a thread took to encode a stored response.") \
     TIMER(websocket_hold, "edge_websocket_hold_duration_seconds", "latency.websocket_hold", \
-          "How long the oldest message of a batch was held before it left.")
+          "How long the oldest message of a batch was held before it left.") \
+    TIMER(image_queue, "edge_image_queue_duration_seconds", "latency.image_queue", \
+          "How long pictures waited for a render process.") \
+    TIMER(image_render, "edge_image_render_duration_seconds", "latency.image_render", \
+          "How long pictures took to render.")
 
 // clang-format on
 

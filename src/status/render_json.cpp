@@ -104,6 +104,9 @@ void write_counters(JsonTree& json, const Totals& totals)
     append_ratio(json.member("cache.offload_ratio"), offload_ratio(totals));
     std::string path;
     for (std::size_t i = 0; i < kCounters.size(); ++i) {
+        // The first of its object.
+        if (i == static_cast<std::size_t>(Counter::websocket_opened))
+            append_ratio(json.member("websocket.compression_ratio"), compression_ratio(totals));
         path = info(kCounters[i].family).json_path;
         if (!kCounters[i].json_key.empty()) path.append(".").append(kCounters[i].json_key);
         append_integer(json.member(path), totals.counters[i]);

@@ -28,4 +28,9 @@ std::optional<double> offload_ratio(const Totals& totals) noexcept
                              totals[Counter::requests_pass]);
 }
 
+std::optional<double> compression_ratio(const Totals& totals) noexcept
+{
+    return share(totals[Counter::websocket_deflate_after], totals[Counter::websocket_deflate_before]);
+}
+
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "status/counters.hpp"
+#include "status/memory_use.hpp"
 
 /// The status page as values, and as the two texts it is served in.
 namespace edge::status {
@@ -70,6 +71,8 @@ struct Snapshot {
     std::vector<ZoneReport> zones;  ///< names are unique
     std::vector<NodeTotals> nodes;  ///< the same
     std::vector<LogReport> logs;    ///< the same
+    MemoryUse memory;               ///< only where a page shows it
+    bool websockets = false;        ///< some location has edge_websocket
 };
 
 /// Of the requests whose answer was looked for in the cache (all but BYPASS and PASS), the share answered
@@ -78,6 +81,10 @@ std::optional<double> hit_ratio(const Totals& totals) noexcept;
 /// Of all requests in locations with edge_cache, the share that did not wait for the origin: HIT, STALE,
 /// UPDATING.
 std::optional<double> offload_ratio(const Totals& totals) noexcept;
+
+/// Of the payload bytes that were compressed for WebSocket clients, the share that was sent; std::nullopt
+/// without any.
+std::optional<double> compression_ratio(const Totals& totals) noexcept;
 
 inline constexpr std::string_view kJsonType = "application/json";
 inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; charset=utf-8";
@@ -101,8 +108,9 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "websocket": {"connections": {"opened", "active"}, "memory_bytes", "messages": {"client", "upstream"},
 ///                    "bytes": {"from_client", "to_upstream", "from_upstream", "to_client"},
-///                    "batches": {"first", "messages", "bytes", …}, "compressed": {"to_client", "from_client"},
-///                    "compression": {"to_client_before", …}, "closes": {"1000", …, "other"}},
+///                    "batches": {"first", "messages", "bytes", …}, "batch_sizes": {"1", "2", "3-4", …, "65+"},
+///                    "compressed": {"to_client", "from_client"}, "compression": {"to_client_before", …},
+///                    "compression_ratio": as above, of bytes after to before, "compression_ns", "closes": {"1000", …, "other"}},
 ///      "latency": {"hit", "origin", "encode", "websocket_hold": {"count", "sum_us", "p50_us", "p95_us", "p99_us", "max_us"}},
 ///      "zones": [{"name": string, "capacity_bytes", "used_bytes", "dead_bytes", "objects", "objects_limit",
 ///                 "evictions", "evicted_bytes", "refused", "recoveries", "purge_sequence", "purge_floor",

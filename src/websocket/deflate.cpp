@@ -1,5 +1,7 @@
 #include "websocket/deflate.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -10,38 +12,28 @@ namespace edge::websocket {
 
 namespace {
 
-constexpr std::array<Byte, 4> kTail{0x00, 0x00, 0xFF, 0xFF};  // what RFC 7692 section 7.2.1 takes away
 constexpr std::size_t kLargestWindow = 32768;
+constexpr std::size_t kWorthMapping = 65536;
 
-// In front of each allocation, so that freeing knows how much it was.
+// In front of each allocation of the heap's, so that freeing knows how much it was.
 struct alignas(std::max_align_t) Size {
     std::size_t bytes;
 };
 
-extern "C" voidpf counted_alloc(voidpf memory, uInt items, uInt size)
+extern "C" voidpf stream_alloc(voidpf stream, uInt items, uInt size)
 {
-    const std::size_t bytes = sizeof(Size) + std::size_t{items} * size;
-    void* const room = std::malloc(bytes);
-    if (room == nullptr) return nullptr;
-    ::new (room) Size{bytes};
-    static_cast<MemoryCount*>(memory)->bytes += bytes;
-    return static_cast<char*>(room) + sizeof(Size);
+    return static_cast<ZlibStream*>(stream)->allocate(std::size_t{items} * size);
 }
 
-extern "C" void counted_free(voidpf memory, voidpf address)
+extern "C" void stream_free(voidpf stream, voidpf address)
 {
-    void* const room = static_cast<char*>(address) - sizeof(Size);
-    static_cast<MemoryCount*>(memory)->bytes -= static_cast<Size*>(room)->bytes;
-    std::free(room);
+    static_cast<ZlibStream*>(stream)->free(address);
 }
 
-std::unique_ptr<z_stream> make_stream(MemoryCount& memory)
+/// What deflateInit2 takes: window, chains, heads, and what waits to be written (zlib.h), and its own state.
+std::size_t deflate_bytes(int window_bits, int memory_level) noexcept
 {
-    auto stream = std::make_unique<z_stream>();
-    stream->zalloc = counted_alloc;
-    stream->zfree = counted_free;
-    stream->opaque = &memory;
-    return stream;
+    return (std::size_t{1} << (window_bits + 2)) + (std::size_t{1} << (memory_level + 9)) + 16384;
 }
 
 // zlib's pointer to input is to const only with ZLIB_CONST.
@@ -53,61 +45,122 @@ void set_input(z_stream& stream, Bytes bytes) noexcept
 
 }
 
+ZlibStream::ZlibStream(std::size_t expected, MemoryCount& memory) : memory_{&memory}
+{
+    z.zalloc = stream_alloc;
+    z.zfree = stream_free;
+    z.opaque = this;
+    memory_->bytes += sizeof(ZlibStream);
+    if (expected < kWorthMapping) return;
+    void* const room = mmap(nullptr, expected, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) return;  // the heap may have some
+    mapping_ = static_cast<Byte*>(room);
+    mapped_ = expected;
+}
+
+ZlibStream::~ZlibStream()
+{
+    memory_->bytes -= sizeof(ZlibStream) + used_;
+    if (mapping_ != nullptr) munmap(mapping_, mapped_);
+}
+
+void* ZlibStream::allocate(std::size_t bytes) noexcept
+{
+    const std::size_t aligned = (bytes + 63) / 64 * 64;
+    if (aligned <= mapped_ - used_) {
+        void* const room = mapping_ + used_;
+        used_ += aligned;
+        memory_->bytes += aligned;
+        return room;
+    }
+    void* const room = std::malloc(sizeof(Size) + bytes);
+    if (room == nullptr) return nullptr;
+    ::new (room) Size{sizeof(Size) + bytes};
+    memory_->bytes += sizeof(Size) + bytes;
+    return static_cast<char*>(room) + sizeof(Size);
+}
+
+void ZlibStream::free(void* room) noexcept
+{
+    if (mapping_ != nullptr && room >= mapping_ && room < mapping_ + mapped_) return;
+    void* const begin = static_cast<char*>(room) - sizeof(Size);
+    memory_->bytes -= static_cast<Size*>(begin)->bytes;
+    std::free(begin);
+}
+
 void Deflater::start()
 {
-    auto stream = make_stream(*memory_);
     const int bits = std::clamp<int>(settings_.window_bits, 9, 15);
-    if (deflateInit2(stream.get(), std::clamp(settings_.level, 1, 9), Z_DEFLATED, -bits,
-                     std::clamp<int>(settings_.memory_level, 4, 9), Z_DEFAULT_STRATEGY) != Z_OK)
+    const int level = std::clamp<int>(settings_.memory_level, 4, 9);
+    auto stream = std::make_unique<ZlibStream>(deflate_bytes(bits, level), *memory_);
+    if (deflateInit2(&stream->z, std::clamp(settings_.level, 1, 9), Z_DEFLATED, -bits, level,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
         throw std::bad_alloc{};
     stream_ = std::move(stream);
-    memory_->bytes += sizeof(z_stream);
 }
 
 void Deflater::release() noexcept
 {
     if (!stream_) return;
-    deflateEnd(stream_.get());
+    deflateEnd(&stream_->z);
     stream_.reset();
-    memory_->bytes -= sizeof(z_stream);
 }
 
-std::optional<Bytes> Deflater::compress(Bytes message, Buffer& scratch)
+std::optional<Bytes> Deflater::compress(Bytes message, std::size_t limit, Buffer& scratch)
 {
     constexpr std::size_t kMost = 1u << 30;  // zlib counts in 32 bits
     if (message.empty() || message.size() > kMost) return std::nullopt;
-    const std::size_t room = message.size() + kTail.size();
+    const std::size_t room = limit + kDeflateTail.size();
     if (scratch.size() < room) scratch.resize(room);
     if (!stream_)
         start();
     else if (!settings_.context_takeover)
-        deflateReset(stream_.get());
+        deflateReset(&stream_->z);
 
-    z_stream& stream = *stream_;
+    z_stream& stream = stream_->z;
     set_input(stream, message);
     stream.next_out = scratch.data();
     stream.avail_out = static_cast<uInt>(room);
-    // All is out when room is left over; and then it is smaller than the message.
+    // All is out when room is left over; and then it is smaller than the limit.
     if (deflate(&stream, Z_SYNC_FLUSH) != Z_OK || stream.avail_out == 0 || stream.avail_in != 0) {
         forget(message.size() - stream.avail_in);
         return std::nullopt;
     }
-    return Bytes{scratch.data(), room - stream.avail_out - kTail.size()};
+    return Bytes{scratch.data(), room - stream.avail_out - kDeflateTail.size()};
+}
+
+void Deflater::append(Bytes piece, bool last, Buffer& out)
+{
+    z_stream& stream = stream_->z;
+    std::array<Byte, 8192> room;
+    const std::size_t before = out.size();
+    set_input(stream, piece);
+    do {
+        stream.next_out = room.data();
+        stream.avail_out = static_cast<uInt>(room.size());
+        deflate(&stream, last ? Z_SYNC_FLUSH : Z_NO_FLUSH);
+        out.insert(out.end(), room.data(), stream.next_out);
+    } while (stream.avail_out == 0);
+    if (!last) return;
+    if (out.size() != before)
+        out.resize(out.size() - kDeflateTail.size());
+    else  // nothing has come since the last flush; there is a block nevertheless (RFC 7692 section 7.2.3.6)
+        out.push_back(0x00);
 }
 
 // The peer will not see what was just taken in: its window stays where it was, and so has ours to.
 void Deflater::forget(std::size_t taken)
 {
     if (!settings_.context_takeover) {
-        deflateReset(stream_.get());
+        deflateReset(&stream_->z);
         return;
     }
     try {
         Buffer window(kLargestWindow, CountedAllocator<Byte>{*memory_});
         uInt size = 0;
-        if (deflateGetDictionary(stream_.get(), window.data(), &size) != Z_OK) return release();
-        deflateReset(stream_.get());
-        if (size > taken) deflateSetDictionary(stream_.get(), window.data(), static_cast<uInt>(size - taken));
+        if (deflateGetDictionary(&stream_->z, window.data(), &size) != Z_OK) return release();
+        deflateReset(&stream_->z);
+        if (size > taken) deflateSetDictionary(&stream_->z, window.data(), static_cast<uInt>(size - taken));
     } catch (...) {
         release();
         throw;
@@ -116,14 +169,13 @@ void Deflater::forget(std::size_t taken)
 
 void Inflater::start()
 {
-    auto stream = make_stream(*memory_);
+    auto stream = std::make_unique<ZlibStream>(0, *memory_);
     // Senders that agreed on 8 are known to use zlib's 9.
-    if (inflateInit2(stream.get(), -std::clamp<int>(settings_.window_bits, 9, 15)) != Z_OK)
+    if (inflateInit2(&stream->z, -std::clamp<int>(settings_.window_bits, 9, 15)) != Z_OK)
         throw std::bad_alloc{};
     stream_ = std::move(stream);
-    memory_->bytes += sizeof(z_stream);
     if (history_.empty()) return;
-    inflateSetDictionary(stream_.get(), history_.data(), static_cast<uInt>(history_.size()));
+    inflateSetDictionary(&stream_->z, history_.data(), static_cast<uInt>(history_.size()));
     free_buffer(history_);
 }
 
@@ -131,9 +183,8 @@ void Inflater::release() noexcept
 {
     free_buffer(history_);
     if (!stream_) return;
-    inflateEnd(stream_.get());
+    inflateEnd(&stream_->z);
     stream_.reset();
-    memory_->bytes -= sizeof(z_stream);
 }
 
 void Inflater::shrink()
@@ -142,9 +193,9 @@ void Inflater::shrink()
     Buffer kept{CountedAllocator<Byte>{*memory_}};
     if (settings_.context_takeover) {
         uInt size = 0;
-        if (inflateGetDictionary(stream_.get(), nullptr, &size) != Z_OK) return;
+        if (inflateGetDictionary(&stream_->z, nullptr, &size) != Z_OK) return;
         kept.resize(size);
-        if (size != 0) inflateGetDictionary(stream_.get(), kept.data(), &size);
+        if (size != 0) inflateGetDictionary(&stream_->z, kept.data(), &size);
     }
     release();
     history_ = std::move(kept);
@@ -161,7 +212,7 @@ std::optional<Violation> Inflater::check_limits() const noexcept
 std::optional<Violation> Inflater::run(Bytes piece, Buffer& out)
 {
     if (!stream_) start();
-    z_stream& stream = *stream_;
+    z_stream& stream = stream_->z;
     std::array<Byte, 8192> room;
     set_input(stream, piece);
     for (;;) {
@@ -201,12 +252,12 @@ std::optional<Violation> Inflater::feed(Bytes piece, Buffer& out)
 std::optional<Violation> Inflater::finish(Buffer& out)
 {
     if (in_ == 0) return std::nullopt;
-    if (const auto violation = run(kTail, out)) return violation;
+    if (const auto violation = run(kDeflateTail, out)) return violation;
     in_ = out_ = 0;
     // Exactly between two blocks, no bit left over; 128: zlib's word for it.
-    if (stream_->data_type != 128)
+    if (stream_->z.data_type != 128)
         return Violation{CloseCode::bad_data, "compressed message ends in the middle"};
-    if (!settings_.context_takeover) inflateReset(stream_.get());
+    if (!settings_.context_takeover) inflateReset(&stream_->z);
     return std::nullopt;
 }
 

@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,30 @@
 
 /// permessage-deflate's payloads (RFC 7692 section 7.2) on zlib. What zlib allocates is in the MemoryCount.
 namespace edge::websocket {
+
+/// The bytes that RFC 7692 section 7.2.1 takes away from a message's end.
+inline constexpr std::array<Byte, 4> kDeflateTail{0x00, 0x00, 0xFF, 0xFF};
+
+/// A z_stream and the memory that zlib takes for it. That of a large one is one mapping, which goes back to
+/// the system as a whole, whatever the heap around it looks like.
+class ZlibStream {
+public:
+    /// `expected`: bytes that zlib is going to ask for, about. Throws std::bad_alloc.
+    ZlibStream(std::size_t expected, MemoryCount& memory);
+    ~ZlibStream();
+    ZlibStream(const ZlibStream&) = delete;
+    ZlibStream& operator=(const ZlibStream&) = delete;
+
+    void* allocate(std::size_t bytes) noexcept;
+    void free(void* room) noexcept;
+
+    z_stream z{};
+
+private:
+    MemoryCount* memory_;
+    Byte* mapping_ = nullptr;
+    std::size_t mapped_ = 0, used_ = 0;
+};
 
 /// Compresses messages for one peer. Allocates nothing before the first message.
 class Deflater {
@@ -32,7 +57,17 @@ public:
     /// The payload for a frame with RSV1, without the last 00 00 FF FF; nullopt: it would not be smaller,
     /// send the message as it is (the shared context is then as if this call had not been). The view is valid
     /// until the next call. Throws std::bad_alloc, and is then as after release().
-    std::optional<Bytes> compress(Bytes message, Buffer& scratch);
+    std::optional<Bytes> compress(Bytes message, Buffer& scratch)
+    {
+        return compress(message, message.size(), scratch);
+    }
+    /// The same with a limit of its own: nullopt unless fewer than `limit` bytes come out (<= the message's).
+    std::optional<Bytes> compress(Bytes message, std::size_t limit, Buffer& scratch);
+
+    /// Goes on with the message that compress() began, of which it gave all but the last 00 00 FF FF: these
+    /// belong before what is appended to `out` here. `last`: with this piece the message ends. What comes out
+    /// is at most 1 in 1000 larger than what goes in.
+    void append(Bytes piece, bool last, Buffer& out);
 
     /// Frees everything. Always allowed: a compressor may start afresh whenever it likes, the parameters only
     /// say when it must (RFC 7692 section 7.1.1). The next messages compress less well.
@@ -41,11 +76,11 @@ public:
 
 private:
     void start();
-    void forget(std::size_t message_size);
+    void forget(std::size_t taken);
 
     Settings settings_;
     MemoryCount* memory_;
-    std::unique_ptr<z_stream> stream_;
+    std::unique_ptr<ZlibStream> stream_;
 };
 
 /// Decompresses one peer's messages piece by piece. Allocates nothing before the first one.
@@ -85,7 +120,7 @@ private:
 
     Settings settings_;
     MemoryCount* memory_;
-    std::unique_ptr<z_stream> stream_;
+    std::unique_ptr<ZlibStream> stream_;
     Buffer history_;
     std::uint64_t in_ = 0, out_ = 0;  // of this message
 };

@@ -7,6 +7,16 @@ namespace edge::websocket {
 
 using Cause = BatchWindow::Cause;
 
+namespace {
+
+/// So much of a large message's beginning tells whether it shrinks; by at least a sixteenth, or it is not
+/// worth it.
+constexpr std::size_t kProbe = 16384;
+/// A large message's fragments.
+constexpr std::size_t kFragment = 16000;
+
+}
+
 Downstream::Downstream(const RelaySettings& settings, const Agreement& agreement, MemoryCount& memory)
     : settings_{&settings},
       queue_{memory},
@@ -85,17 +95,21 @@ std::optional<Violation> Downstream::on_header()
         fate_ = Fate::drop;
         return std::nullopt;
     }
-    if (deflater_ && !large_message_) {
-        if (message_bytes_ <= settings_->whole) {
+    if (deflater_) {
+        if (!large_message_ && message_bytes_ <= settings_->whole) {
             fate_ = Fate::join;
             return std::nullopt;
         }
+        if (!large_message_) large_fate_ = Fate::probe;
         large_message_ = true;
-        if (!begins) begin_large_message();
+        if (large_fate_ != Fate::pass) {
+            fate_ = large_fate_;
+            return std::nullopt;
+        }
     }
     fate_ = header.length > settings_->whole ? Fate::stream : Fate::pass;
     if (fate_ == Fate::stream) {
-        classifier_.urgent(parser_.message_opcode(), {}, header.length);
+        if (begins) classifier_.urgent(header.opcode, {}, header.length);
         const HeaderBytes bytes{header};
         queue_.append(bytes.bytes());
         counts_.frame_bytes_out += bytes.bytes().size() + header.length;
@@ -103,14 +117,6 @@ std::optional<Violation> Downstream::on_header()
         decide(Cause::stream);
     }
     return std::nullopt;
-}
-
-// A message turned out to be too large after some of its fragments were put together: they go as one.
-void Downstream::begin_large_message()
-{
-    queue_frame({.fin = false, .opcode = parser_.message_opcode(), .length = pending_.size()}, pending_);
-    pending_.clear();
-    decide(Cause::stream);
 }
 
 std::optional<Violation> Downstream::on_payload(Bytes piece)
@@ -130,6 +136,10 @@ std::optional<Violation> Downstream::on_payload(Bytes piece)
             queue_.append(piece);
             decide(Cause::stream);
             break;
+        case Fate::probe:
+        case Fate::deflate:
+            if (!close_sent_) on_large_payload(piece);
+            break;
         case Fate::drop:
             break;
     }
@@ -147,7 +157,10 @@ std::optional<Violation> Downstream::on_end(std::uint64_t now_ms)
         pending_.clear();
         return std::nullopt;
     }
-    end_frame(whole_.empty() ? Bytes{pending_} : whole_, now_ms);
+    if (fate_ == Fate::probe || fate_ == Fate::deflate)
+        end_large_frame(now_ms);
+    else
+        end_frame(whole_.empty() ? Bytes{pending_} : whole_, now_ms);
     if (header.fin) {
         ++counts_.messages;
         counts_.payload_bytes += message_bytes_;
@@ -174,11 +187,77 @@ void Downstream::end_frame(Bytes payload, std::uint64_t now_ms)
     if (header.fin) note(now_ms, message_wire_, urgent_);
 }
 
+void Downstream::on_large_payload(Bytes piece)
+{
+    if (fate_ == Fate::probe) {
+        pending_.insert(pending_.end(), piece.begin(), piece.end());
+        if (pending_.size() >= kProbe) decide_large_message();
+        return;
+    }
+    const std::uint64_t began = clock();
+    deflater_->append(piece, false, scratch_);
+    counts_.deflate_ns += clock() - began;
+    if (scratch_.size() >= kFragment) send_deflated(false);
+}
+
+// pending_ is all of the message so far. What is left of the frame that is arriving becomes a fragment of its
+// own.
+void Downstream::decide_large_message()
+{
+    const FrameHeader& header = parser_.header();
+    const Opcode opcode = parser_.message_opcode();
+    urgent_ = classifier_.urgent(opcode, pending_, message_bytes_);
+    decide(Cause::stream);
+    if (const auto smaller = compressed(pending_, pending_.size() / 16 * 15)) {
+        scratch_.resize(smaller->size() + kDeflateTail.size());
+        queue_frame({.fin = false, .rsv1 = true, .opcode = opcode, .length = scratch_.size()}, scratch_);
+        scratch_.clear();
+        fate_ = large_fate_ = Fate::deflate;
+    } else {
+        const std::uint64_t left = header.length - parser_.received();
+        queue_frame({.fin = header.fin && left == 0, .opcode = opcode, .length = pending_.size()}, pending_);
+        large_fate_ = Fate::pass;
+        fate_ = Fate::stream;
+        if (left != 0) {
+            const HeaderBytes bytes{{.fin = header.fin, .opcode = Opcode::continuation, .length = left}};
+            queue_.append(bytes.bytes());
+            counts_.frame_bytes_out += bytes.bytes().size() + left;
+            message_wire_ += bytes.bytes().size() + left;
+        }
+    }
+    pending_.clear();
+}
+
+void Downstream::send_deflated(bool fin)
+{
+    queue_frame({.fin = fin, .opcode = Opcode::continuation, .length = scratch_.size()}, scratch_);
+    scratch_.clear();
+    decide(Cause::stream);
+}
+
+void Downstream::end_large_frame(std::uint64_t now_ms)
+{
+    if (!parser_.header().fin) return;
+    if (fate_ == Fate::probe) {  // `whole` is less than what tells
+        send_joined(pending_, now_ms);
+        return;
+    }
+    const std::uint64_t began = clock();
+    deflater_->append({}, true, scratch_);
+    counts_.deflate_ns += clock() - began;
+    send_deflated(true);
+    ++counts_.compressed;
+    counts_.compressed_in += message_bytes_;
+    counts_.compressed_out += message_wire_;
+    note(now_ms, message_wire_, urgent_);
+}
+
 void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
 {
     const Opcode opcode = parser_.message_opcode();
     const bool urgent = classifier_.urgent(opcode, message, message.size());
-    if (const auto smaller = compressed(message)) {
+    const bool try_it = message.size() >= min_compressed_;
+    if (const auto smaller = try_it ? compressed(message, message.size()) : std::nullopt) {
         queue_frame({.rsv1 = true, .opcode = opcode, .length = smaller->size()}, *smaller);
         ++counts_.compressed;
         counts_.compressed_in += message.size();
@@ -189,10 +268,12 @@ void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
     note(now_ms, message_wire_, urgent);
 }
 
-std::optional<Bytes> Downstream::compressed(Bytes message)
+std::optional<Bytes> Downstream::compressed(Bytes message, std::size_t limit)
 {
-    if (message.size() < min_compressed_) return std::nullopt;
-    return deflater_->compress(message, scratch_);
+    const std::uint64_t began = clock();
+    const auto smaller = deflater_->compress(message, limit, scratch_);
+    counts_.deflate_ns += clock() - began;
+    return smaller;
 }
 
 std::optional<Violation> Downstream::on_control()
@@ -270,8 +351,11 @@ bool Downstream::send_ping(Bytes payload, std::uint64_t now_ms)
 
 void Downstream::release_idle() noexcept
 {
-    if (deflater_) deflater_->release();
-    free_buffer(scratch_);
+    const bool half_done = parser_.in_message() && large_message_ && large_fate_ == Fate::deflate;
+    if (deflater_ && !half_done) {
+        deflater_->release();
+        free_buffer(scratch_);
+    }
     if (pending_.empty()) free_buffer(pending_);
     queue_.trim();
 }

@@ -30,21 +30,22 @@ struct DownstreamCounts {
     std::uint64_t compressed = 0;  ///< messages sent compressed, their bytes before and after
     std::uint64_t compressed_in = 0;
     std::uint64_t compressed_out = 0;
-    std::uint64_t streamed = 0;  ///< messages too large to be held whole
+    std::uint64_t deflate_ns = 0;  ///< what compression took
+    std::uint64_t streamed = 0;    ///< messages too large to be held whole
 };
 
 /// Server to client: frames from the upstream become frames for the client, in the same order (I8).
 ///
 /// - Without a transform frames pass unchanged, fragment by fragment. With edge_deflate a message up to
 ///   `whole` bytes is put together, compressed if that makes it smaller, and sent as one frame; a control
-///   frame between its fragments goes before it, as it did towards us.
-/// - A frame up to `whole` bytes is queued when it is complete, so that a Close can always follow; larger
-/// ones
-///   stream through and leave at once.
+///   frame between its fragments goes before it, as it did towards us. A larger one is compressed piece by
+///   piece, and sent in fragments, if its beginning shrinks.
+/// - Otherwise a frame up to `whole` bytes is queued when it is complete, so that a Close can always follow;
+///   larger ones stream through and leave at once.
 /// - Text is checked to be UTF-8, Close payloads to be valid.
 /// - After a Close, from the upstream or by send_close(), nothing more is queued.
 ///
-/// Memory: the queue, at most `whole` bytes of an unfinished message, the Deflater.
+/// Memory: the queue, at most `whole` bytes of an unfinished message and what one read adds, the Deflater.
 class Downstream {
 public:
     Downstream(const RelaySettings& settings, const Agreement& agreement, MemoryCount& memory);
@@ -84,10 +85,12 @@ public:
 private:
     /// What becomes of the data frame that is arriving.
     enum class Fate : std::uint8_t {
-        join,    ///< part of a message that is put together
-        pass,    ///< queued as it is when complete
-        stream,  ///< queued as it arrives
-        drop,    ///< nothing more may follow
+        join,     ///< part of a message that is put together
+        pass,     ///< queued as it is when complete
+        stream,   ///< queued as it arrives
+        probe,    ///< of a large message: kept until it is known whether it shrinks
+        deflate,  ///< of a large message that does: compressed as it arrives
+        drop,     ///< nothing more may follow
     };
     std::optional<Violation> on_event(const FrameParser::Event& event, std::uint64_t now_ms);
     std::optional<Violation> on_header();
@@ -95,9 +98,16 @@ private:
     std::optional<Violation> on_control();
     std::optional<Violation> on_end(std::uint64_t now_ms);
     void end_frame(Bytes payload, std::uint64_t now_ms);
-    void begin_large_message();
+    void on_large_payload(Bytes piece);
+    void end_large_frame(std::uint64_t now_ms);
+    void decide_large_message();
+    void send_deflated(bool fin);
     void send_joined(Bytes message, std::uint64_t now_ms);
-    std::optional<Bytes> compressed(Bytes message);
+    std::optional<Bytes> compressed(Bytes message, std::size_t limit);
+    std::uint64_t clock() const noexcept
+    {
+        return settings_->clock_ns != nullptr ? settings_->clock_ns() : 0;
+    }
     void queue_frame(const FrameHeader& header, Bytes payload);
     void note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent);
     void decide(BatchWindow::Cause cause) noexcept
@@ -113,7 +123,7 @@ private:
     std::optional<Deflater> deflater_;  // there is one with edge_deflate only
     std::uint32_t min_compressed_;
     Buffer pending_;  // of the unfinished message (join) or frame (pass)
-    Buffer scratch_;  // what the deflater writes
+    Buffer scratch_;  // what the deflater writes; of a large message what has not been queued yet
     Bytes whole_;     // the frame's payload, when it came in one piece: then it is not in pending_
     std::array<Byte, kMaxControlPayload> control_{};
     std::uint64_t message_bytes_ = 0;  // of the message that is arriving
@@ -124,7 +134,8 @@ private:
     DownstreamCounts counts_;
     Utf8 utf8_;
     Fate fate_ = Fate::pass;
-    bool urgent_ = false;  // the message that is arriving, told by its first frame
+    Fate large_fate_ = Fate::pass;  // of a large message's frames: probe, deflate, or pass
+    bool urgent_ = false;           // the message that is arriving, told by its first frame
     bool large_message_ = false;
     bool close_sent_ = false;
     bool failed_ = false;

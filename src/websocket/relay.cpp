@@ -7,11 +7,14 @@ namespace {
 // Literals: the reasons that a client may see for what the upstream did.
 constexpr std::string_view kUpstreamFailed = "the upstream violated the protocol";
 constexpr std::string_view kUpstreamGone = "the upstream closed the connection";
+constexpr std::string_view kNoPong = "no answer to a ping";
 
 }
 
 std::size_t Relay::from_client(MutableBytes bytes, std::uint64_t now_ms)
 {
+    heard_at_ = now_ms;
+    pinged_at_ = 0;
     if (client_gone_ || client_failed_) return bytes.size();
     std::size_t taken = 0;
     for (;;) {
@@ -98,6 +101,18 @@ bool Relay::ping_client(std::uint64_t number, std::uint64_t now_ms)
     for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<Byte>(number >> (56 - 8 * i));
     if (!down_.send_ping(payload, now_ms)) return false;
     up_.swallow_pong(payload);
+    return true;
+}
+
+bool Relay::keep_alive(std::uint64_t now_ms)
+{
+    if (settings_->ping_after_ms == 0 || closing()) return false;
+    if (heard_at_ == 0) heard_at_ = now_ms;
+    if (pinged_at_ != 0)
+        return now_ms - pinged_at_ >= settings_->ping_timeout_ms &&
+               close_client(CloseCode::going_away, kNoPong, now_ms);
+    if (now_ms - heard_at_ < settings_->ping_after_ms || !ping_client(++pings_, now_ms)) return false;
+    pinged_at_ = now_ms;
     return true;
 }
 

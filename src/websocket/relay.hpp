@@ -25,7 +25,9 @@ namespace edge::websocket {
 ///   client violates     Close with the code to the client; 1001 to the upstream; ended
 ///   upstream violates   Close with the code to the upstream; 1011 to the client; ended once that is answered
 ///   upstream ends without Close   1011 to the client; ended once that is answered
-///   client ends         ended (there is nobody to talk to; the upstream gets what was already queued)
+///   client ends         ended (there is nobody to talk to; the upstream gets what was already queued); but
+///   after
+///                       its Close it gets the answer first
 ///   close_client()      Close to the client; its messages until its answer still reach the upstream, then
 ///   the
 ///                       answer does
@@ -36,7 +38,9 @@ public:
     /// `settings` and `memory` must outlive the relay. mask_seed: random.
     Relay(const RelaySettings& settings, const Agreement& agreement, std::uint64_t mask_seed,
           MemoryCount& memory)
-        : down_{settings, agreement, memory}, up_{settings, agreement, mask_seed, memory}
+        : settings_{&settings},
+          down_{settings, agreement, memory},
+          up_{settings, agreement, mask_seed, memory}
     {}
 
     /// Bytes the client sent. How many were taken: less than all only when the queue to the upstream is full;
@@ -44,12 +48,22 @@ public:
     std::size_t from_client(MutableBytes bytes, std::uint64_t now_ms);
     /// Bytes the upstream sent. All are taken (and dropped if nobody wants them any more).
     void from_upstream(MutableBytes bytes, std::uint64_t now_ms);
-    /// End of file or a connection error.
-    void client_ended() noexcept { client_gone_ = true; }
+    /// No more comes from the client. `broken`: nothing reaches it either. A client that has said Close and
+    /// then ends its side still gets the answer, as RFC 6455 section 7.1.1 has it wait for the server's end;
+    /// anyone else's end is an end.
+    void client_ended(bool broken) noexcept
+    {
+        client_silent_ = true;
+        client_gone_ = broken || client_failed_ || !up_.close_received() || client_gone_;
+    }
+    bool client_gone() const noexcept { return client_gone_; }
     void upstream_ended(std::uint64_t now_ms);
 
     /// Whether to read (false: the other side's queue is full, or nothing is wanted any more).
-    bool wants_client() const noexcept { return !client_gone_ && !client_failed_ && !up_.full() && !ended(); }
+    bool wants_client() const noexcept
+    {
+        return !client_silent_ && !client_failed_ && !up_.full() && !ended();
+    }
     bool wants_upstream() const noexcept
     {
         return !upstream_gone_ && !upstream_failed_ && !down_.full() && !ended();
@@ -74,6 +88,9 @@ public:
     /// goes into the payload.
     bool ping_client(std::uint64_t number, std::uint64_t now_ms);
     bool pong_came() const noexcept { return up_.pong_came(); }
+    /// Pings a client that has been silent for `ping_after_ms`, and closes one that stays so. Call it now and
+    /// then; true: something is to be sent.
+    bool keep_alive(std::uint64_t now_ms);
 
     /// A Close was sent to or received from someone: the rest should come within a few seconds.
     bool closing() const noexcept
@@ -105,12 +122,17 @@ private:
     void fail_client(const Violation& violation, std::uint64_t now_ms);
     void fail_upstream(const Violation& violation, std::uint64_t now_ms);
 
+    const RelaySettings* settings_;
     Downstream down_;
     Upstream up_;
+    std::uint64_t heard_at_ = 0;   // when the client last sent something; 0: not known yet
+    std::uint64_t pinged_at_ = 0;  // 0: no answer is awaited
+    std::uint64_t pings_ = 0;
     std::optional<Violation> violation_;
     CloseCode close_code_ = CloseCode::abnormal;
-    bool closed_ = false;  // close_code_ is the first Close's
-    bool client_gone_ = false;
+    bool closed_ = false;         // close_code_ is the first Close's
+    bool client_gone_ = false;    // there is nobody to talk to
+    bool client_silent_ = false;  // its side has ended
     bool upstream_gone_ = false;
     bool client_failed_ = false;
     bool upstream_failed_ = false;

@@ -30,9 +30,15 @@ struct RelaySettings {
     /// Of bytes for one peer that it has not taken. Beyond, the other one is not read. It can be passed by
     /// what one read holds; decompression of one read by another 512 KB.
     std::uint32_t buffer = 64u << 10;
-    /// Messages up to this size are held until they are whole: only these are compressed, or sent to the
-    /// upstream decompressed as one frame. Larger ones pass piece by piece.
+    /// Messages up to this size are held until they are whole, and sent as one frame when they were
+    /// compressed or decompressed. Larger ones pass piece by piece.
     std::uint32_t whole = 64u << 10;
+    /// A client that has sent nothing for so long is pinged, and closed if nothing comes for
+    /// `ping_timeout_ms` after that; 0: never.
+    std::uint32_t ping_after_ms = 0;
+    std::uint32_t ping_timeout_ms = 0;
+    /// What compression took is counted by it; null: not at all.
+    std::uint64_t (*clock_ns)() noexcept = nullptr;
 };
 
 /// What was agreed for one connection at the 101.

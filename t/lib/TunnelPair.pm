@@ -63,7 +63,7 @@ sub frame {
     my $bit = $flags{masked} ? 0x80 : 0;
     my $size = length $payload;
     my $head = pack('C', $flags{first} // 0x80 | $opcode)
-        . ($size < 126 ? pack('C', $bit | $size) : pack('Cn', $bit | 126, $size));
+        . ($size < 126 ? pack('C', $bit | $size) : $size < 65536 ? pack('Cn', $bit | 126, $size) : pack('CQ>', $bit | 127, $size));
     return $head . $payload unless $flags{masked};
     my $mask = pack 'N', int rand 2**32;
     return $head . $mask . ($payload ^ substr($mask x (1 + $size / 4), 0, $size));
@@ -98,6 +98,7 @@ sub take {
     my ($first, $second) = unpack 'CC', $$bytes;
     my ($at, $size) = (2, $second & 0x7f);
     if ($size == 126) { return if length $$bytes < 4; ($at, $size) = (4, unpack 'x2n', $$bytes) }
+    if ($size == 127) { return if length $$bytes < 10; ($at, $size) = (10, unpack 'x2Q>', $$bytes) }
     my $mask = $second & 0x80 ? substr($$bytes, $at, 4) : '';
     $at += length $mask;
     return if length $$bytes < $at + $size;

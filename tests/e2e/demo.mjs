@@ -63,6 +63,15 @@ await test('a browser shows the gallery; the next visitor gets it from the edge'
     assert(visits[0].how.includes('fwd=uri-miss') && visits[1].how.includes('hit; ttl='), `the page says ${visits.map(({ how }) => how)}`);
 });
 
+await test('photos come in the format the client accepts, and as thumbnails', async () => {
+    for (const [accept, type] of [['image/avif,image/webp,*/*', 'image/avif'], ['image/webp,*/*', 'image/webp'], ['*/*', 'image/jpeg']]) {
+        const answer = await request(edge, '/photos/dogs.jpg?preset=sm', { headers: { Accept: accept } });
+        equal([answer.status, answer.headers['content-type'], answer.headers.vary], [200, type, 'Accept'], accept);
+        assert(answer.body.length < 15000, `${accept}: ${answer.body.length} bytes for a thumbnail`);
+    }
+    equal((await counts()).requests['GET /photos/dogs.jpg'], 1, 'requests for the photo that reached the app');
+});
+
 await test('a browser signs in and sees its upload', async () => {
     const page = await browser.newVisitor();
     await page.goto(`http://127.0.0.1:${edge}/`);

@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 // Read your writes, and nobody else's answers: several users share projects, read items and lists of them and write, with
 // tokens that rotate and expire, through several workers and over reloads. Every body carries whose it is and its version.
-// The app fixes an answer's version when the question arrives and sends it a while later. EDGE_PRIVATE_REQUESTS says how
+// Then the same on two hosts that share a Redis. The app fixes an answer's version when the question arrives and sends it a while later. EDGE_PRIVATE_REQUESTS says how
 // many requests there are.
 // timeout: 900
 import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { assert, equal, port, request, sleep, start, startNginx, startOrigin, test, waitPort } from './lib/e2e.mjs';
+import { assert, equal, port, request, sleep, start, startNginx, startOrigin, test, until, waitPort } from './lib/e2e.mjs';
+import { startRedis } from './lib/redis.mjs';
 
 const wanted = Number(process.env.EDGE_PRIVATE_REQUESTS ?? 20000);
 const [edge, origin, edgeOfDemo, demo] = [0, 1, 2, 3].map(port);
@@ -70,9 +71,10 @@ await startOrigin(origin, (incoming, outgoing) => {
         else outgoing.writeHead(200, headers).end(JSON.stringify({ owner: claims.sub, project: p, item: item ?? 'list', version, pad: '.'.repeat(p * 300) }));
     }, Math.random() * 12);
 });
-const conf = (upstream, listen, locations) => ({ workers: 3, http: `
+const conf = (upstream, listen, locations, redis = 0) => ({ workers: 3, http: `
     edge_zone main size=16m;
-    edge_cache main;
+    ${redis ? `edge_redis shared redis://127.0.0.1:${redis} cut_off=2s;
+    edge_cache main redis=shared` : 'edge_cache main'};
     keepalive_requests 1000000;
     upstream app { server 127.0.0.1:${upstream}; keepalive 64; }
     server {
@@ -84,7 +86,7 @@ const conf = (upstream, listen, locations) => ({ workers: 3, http: `
         ${locations}
         location = /edge_status { edge_status; }
     }` });
-const own = conf(origin, edge, `
+const api = `
         location ~ ^/api/projects/(?<project>\\d+)/ {
             edge_cache_private jwt key_file=${keyFile} max_ttl=60s;
             edge_cache_valid 200 30s;
@@ -94,8 +96,10 @@ const own = conf(origin, edge, `
             edge_cache_tag "project:$project";
             edge_cache_invalidate "project:$project" sync=on;
             proxy_pass http://app;
-        }`);
-const nginx = await startNginx('edge', own);
+        }`;
+const nginx = await startNginx('edge', conf(origin, edge, api));
+let hosts = [edge];
+const anyHost = () => hosts[Math.floor(Math.random() * hosts.length)];
 const statusOf = async (number) => JSON.parse((await request(number, '/edge_status')).body);
 
 // --- clients ---
@@ -106,10 +110,11 @@ const failures = [];
 const fail = (text) => { if (failures.length < 20) failures.push(text); };
 
 async function ask(target, options) {
+    const host = anyHost();
     for (;;) {
         counts.sent += 1;
         try {
-            const answer = await request(edge, target, options);
+            const answer = await request(host, target, options);
             if (answer.complete) return answer;
         } catch { /* a kept connection that a worker of the old configuration has closed */ }
         counts.cut += 1;
@@ -196,6 +201,34 @@ await test('requests of one user at the same time are one to the app, those of t
 });
 await nginx.stop();
 
+// --- two hosts ---
+const redis = port(4);
+await startRedis('redis', { port: redis });
+const two = [];
+for (const [n, listen] of [port(5), port(6)].entries()) two.push(await startNginx(`edge${n}`, conf(origin, listen, api, redis)));
+hosts = [port(5), port(6)];
+const logOf = async (listen) => (await statusOf(listen)).redis.purge_logs[0];
+await test('on two hosts, with sync=on: no foreign body, and no stale one after a write on either', async () => {
+    await until(async () => (await Promise.all(hosts.map(logOf))).every((log) => log.in_touch && log.hosts === 2), 'both hosts are known');
+    await sleep(6000);  // in a log's first seconds each write is held as long as hosts may be unknown
+    Object.assign(counts, { sent: 0, reads: 0, writes: 0, cut: 0, refused: 0, by: {} });
+    await run(wanted / 2);
+    const clients = run(wanted);
+    while (counts.sent < wanted * 0.75) await sleep(20);
+    await two[1].reload();
+    await clients;
+    check();
+    assert((counts.by.HIT ?? 0) > counts.reads / 10, `hardly a hit: ${JSON.stringify(counts)}`);
+    assert(counts.writes > wanted / 500, `hardly a write: ${JSON.stringify(counts)}`);
+    for (const host of hosts) {
+        const log = await logOf(host);
+        equal([log.given_up, log.gaps], [0, 0], 'writes answered without knowing, and gaps');
+        assert(log.awaited > 10 && log.applied > 20, JSON.stringify(log));
+    }
+    console.log(`# two hosts: ${JSON.stringify(counts)}`);
+});
+for (const host of two) await host.stop();
+
 // --- the demo app with the habits of a real one ---
 start('demo', 'node', [path.join(process.env.EDGE_REPO, 'docker/demo/server.mjs'), '--port', String(demo), '--habits'],
     { env: { ...process.env, DEMO_JWT_SECRET: secret } });
@@ -212,7 +245,7 @@ const front = await startNginx('demo-edge', conf(demo, edgeOfDemo, `
             edge_cache_invalidate user-data;
             proxy_pass http://app;
         }`));
-const api = (target, token, options = {}) => request(edgeOfDemo, target, { ...options,
+const demoApi = (target, token, options = {}) => request(edgeOfDemo, target, { ...options,
     headers: { Authorization: `Bearer ${token}`, 'Cache-Control': 'no-cache', 'If-None-Match': `W/"${Math.random()}"`, ...options.headers } });
 async function logIn(name) {
     const answer = await request(edgeOfDemo, '/api/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' },
@@ -226,7 +259,7 @@ await test('the demo app with its habits: most reads are hits, users do not mix,
     for (let round = 0; round < 12; round += 1) {
         for (const [name, token] of [['Alice', alice], ['Bob', bob]]) {
             for (const target of paths) {
-                const answer = await api(`${target}?_cb=${Date.now()}`, token);
+                const answer = await demoApi(`${target}?_cb=${Date.now()}`, token);
                 if (answer.status === 200) how[answer.headers['x-cache']] = (how[answer.headers['x-cache']] ?? 0) + 1;
                 else assert(answer.headers['x-cache'] !== 'HIT', `${target}: ${answer.status} came from the cache`);
                 if (target === '/api/users/me') equal(JSON.parse(answer.body).name, name, 'who');
@@ -239,14 +272,14 @@ await test('the demo app with its habits: most reads are hits, users do not mix,
     assert(how.HIT / total > 0.85, `hits: ${JSON.stringify(how)}`);
     console.log(`# demo with habits: ${JSON.stringify(how)}`);
     for (let n = 0; n < 5; n += 1) {
-        const made = await api('/api/projects', alice, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ title: `p${n}` }) });
+        const made = await demoApi('/api/projects', alice, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ title: `p${n}` }) });
         equal(made.status, 201, 'a new project');
         const { id } = JSON.parse(made.body);
-        const ids = JSON.parse((await api('/api/projects', alice)).body).map((project) => project.id);
+        const ids = JSON.parse((await demoApi('/api/projects', alice)).body).map((project) => project.id);
         assert(ids.includes(id), 'it is in the list at once');
-        assert(!JSON.parse((await api('/api/projects', bob)).body).some((project) => project.id === id), 'not in the other user\'s');
-        equal((await api(`/api/projects/${id}`, alice, { method: 'DELETE' })).status, 204, 'removed');
-        equal((await api(`/api/projects/${id}`, alice)).status, 404, 'it is gone at once');
+        assert(!JSON.parse((await demoApi('/api/projects', bob)).body).some((project) => project.id === id), 'not in the other user\'s');
+        equal((await demoApi(`/api/projects/${id}`, alice, { method: 'DELETE' })).status, 204, 'removed');
+        equal((await demoApi(`/api/projects/${id}`, alice)).status, 404, 'it is gone at once');
     }
     equal((await request(edgeOfDemo, '/api/projects')).status, 401, 'nobody');
     equal((await request(edgeOfDemo, '/api/projects')).headers['x-cache'], 'PASS', 'and nothing is stored of it');

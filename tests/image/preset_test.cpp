@@ -10,7 +10,7 @@ using Words = std::vector<std::string_view>;
 
 std::string preset_error(std::string_view name, const Words& words)
 {
-    return std::get<std::string>(parse_preset(name, words, Presets{}));
+    return std::get<std::string>(parse_preset(name, words));
 }
 
 }
@@ -49,22 +49,22 @@ BOOST_AUTO_TEST_CASE(qualities_of_the_formats_rise_together)
 BOOST_AUTO_TEST_CASE(a_preset_is_a_size_a_fit_a_gravity_and_a_quality_in_any_order)
 {
     const Presets presets;
-    const auto preset = std::get<Preset>(
-        parse_preset("hero", Words{"scientific", "cover", "1600x900", "attention"}, presets));
+    const auto preset =
+        std::get<Preset>(parse_preset("hero", Words{"scientific", "cover", "1600x900", "attention"}));
     BOOST_TEST(preset.name == "hero");
     BOOST_TEST(preset.width == 1600U);
     BOOST_TEST(preset.height == 900U);
     BOOST_CHECK(preset.fit == Fit::cover);
     BOOST_CHECK(preset.gravity == Gravity::attention);
     BOOST_TEST(preset.quality == "scientific");
-    BOOST_TEST(std::get<Preset>(parse_preset("a", Words{"300x"}, presets)).height == 0U);
-    BOOST_TEST(std::get<Preset>(parse_preset("a", Words{"x200"}, presets)).height == 200U);
+    BOOST_TEST(std::get<Preset>(parse_preset("a", Words{"300x"})).height == 0U);
+    BOOST_TEST(std::get<Preset>(parse_preset("a", Words{"x200"})).height == 200U);
 }
 
 BOOST_AUTO_TEST_CASE(a_later_one_replaces_an_earlier_one_of_its_name)
 {
     Presets presets;
-    presets.add(std::get<Preset>(parse_preset("sm", Words{"200x200"}, presets)));
+    presets.add(std::get<Preset>(parse_preset("sm", Words{"200x200"})));
     BOOST_TEST(presets.find("sm")->width == 200U);
     BOOST_TEST(presets.names() == "lg, md, sm, xl");
 }
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_preset_is_said)
     BOOST_TEST(preset_error("a b", {"1x1"}).starts_with("the name \"a b\""));
     BOOST_TEST(preset_error("a", {"1x1", "2x2"}) == "\"2x2\" says a second time what was said");
     BOOST_TEST(preset_error("a", {"cover"}).starts_with("expected a size"));
-    for (const std::string_view word : {"x", "0x1", "1X1", "99999x1", "1x1x1", "crop"})
+    for (const std::string_view word : {"0x1", "1X1", "99999x1", "1x1x1", "a/b"})
         BOOST_TEST(preset_error("a", {word}).starts_with("unexpected \""), word);
 }
 

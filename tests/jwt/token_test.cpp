@@ -389,6 +389,19 @@ BOOST_AUTO_TEST_CASE(a_token_is_remembered_until_it_expires_and_for_its_keys_onl
     BOOST_TEST((known.find(hash, 1, kNow + 10) == nullptr));
     BOOST_TEST((known.find(hash, 2, kNow) == nullptr));
     BOOST_TEST((known.find(known.tag_of(kGood + "x"), 1, kNow) == nullptr));
+    // Each location that asks has its own, side by side: rule 2 of a first set of keys.
+    constexpr std::uint64_t kOther = std::uint64_t{2} << 32 | 1;
+    known.keep(hash, kOther, {.text = "u", .claim = "7", .expires = kNow + 10});
+    BOOST_REQUIRE((known.find(hash, 1, kNow) != nullptr));
+    BOOST_TEST(known.find(hash, 1, kNow)->text == "t");
+    BOOST_REQUIRE((known.find(hash, kOther, kNow) != nullptr));
+    BOOST_TEST(known.find(hash, kOther, kNow)->text == "u");
+    // What the app refuses is refused for a while, wherever it was good before.
+    BOOST_TEST(!known.is_refused(hash, kNow));
+    known.refuse(hash, kNow + 5);
+    BOOST_TEST(known.is_refused(hash, kNow + 4));
+    BOOST_TEST(!known.is_refused(hash, kNow + 5));
+    BOOST_TEST(!known.is_refused(known.tag_of(kGood + "x"), kNow));
     BOOST_TEST(to_hex(sha256("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 

@@ -41,6 +41,7 @@ const char* const kOtherNames[] = {
     "edge.uptime_s",
     "cache.hit_ratio",
     "cache.offload_ratio",
+    "websocket.compression_ratio",
     "latency.hit.count",
     "latency.hit.sum_us",
     "latency.hit.p50_us",

@@ -50,4 +50,14 @@ BOOST_DATA_TEST_CASE(ratios_count_each_status_as_documented, kRatioRows, row)
     BOOST_TEST((offload_ratio(totals) == row.offload));
 }
 
+BOOST_AUTO_TEST_CASE(the_compression_ratio_is_of_bytes_after_to_before)
+{
+    Totals totals;
+    BOOST_TEST(!compression_ratio(totals).has_value());
+    totals[Counter::websocket_deflate_before] = 400;
+    totals[Counter::websocket_deflate_after] = 100;
+    totals[Counter::websocket_inflate_before] = 7;
+    BOOST_TEST(compression_ratio(totals).value() == 0.25);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

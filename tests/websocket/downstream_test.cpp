@@ -1,6 +1,7 @@
 #include "websocket/downstream.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <random>
 #include <string>
 
 #include "websocket/drain.hpp"
@@ -200,33 +201,117 @@ BOOST_FIXTURE_TEST_CASE(small_messages_stay_as_they_are, Rig)
     BOOST_TEST(sent[1].rsv1);
 }
 
-BOOST_FIXTURE_TEST_CASE(messages_too_large_to_hold_pass_uncompressed_in_bounded_memory, Rig)
+/// The payload of one message's frames, all there and in order.
+std::string message_of(const std::vector<Frame>& frames)
+{
+    std::string all;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        BOOST_TEST((frames[i].opcode == Opcode::continuation) == (i != 0));
+        BOOST_TEST(frames[i].fin == (i + 1 == frames.size()));
+        BOOST_TEST((i == 0 || !frames[i].rsv1));
+        all += frames[i].payload;
+    }
+    return all;
+}
+
+BOOST_FIXTURE_TEST_CASE(messages_too_large_to_hold_are_compressed_piece_by_piece_in_bounded_memory, Rig)
+{
+    settings.whole = 1000;
+    for (const bool context : {true, false}) {
+        made.reset();
+        down({.mode = Agreement::Mode::edge_deflate, .parameters = {.server_context_takeover = context}});
+        test::PeerInflate peer{15, context};
+        std::string text;
+        while (text.size() < 1000000) text += std::to_string(text.size() * text.size() % 9973) + ", ";
+        for (const std::size_t part : {1000000u, 70000u, 1001u}) {
+            std::string wired;
+            for (std::size_t at = 0; at < text.size(); at += part)
+                wired += wire({at == 0 ? Opcode::text : Opcode::continuation, text.substr(at, part),
+                               at + part >= text.size()});
+            std::string got;
+            std::size_t most = 0;
+            for (std::size_t at = 0; at < wired.size(); at += 1777) {
+                feed(wired.substr(at, 1777));
+                most = std::max(most, memory.bytes);
+                got += out();
+            }
+            const auto frames = test::read_frames(got, false).value();
+            BOOST_TEST(frames.size() >= 3u);
+            BOOST_TEST(frames[0].rsv1);
+            BOOST_TEST((peer.decompress(message_of(frames)).value() == text));
+            BOOST_TEST(got.size() < text.size() * 6 / 10);
+            BOOST_TEST(most < 400000u);
+        }
+        // The next one is compressed with those before it.
+        feed({Opcode::text, text.substr(995000, 2000)}, 5000);
+        const auto next = frames();
+        BOOST_TEST((peer.decompress(next.at(0).payload).value() == text.substr(995000, 2000)));
+        if (context) BOOST_TEST(next.at(0).payload.size() < 500u);
+        BOOST_TEST(down(kDeflate).counts().compressed == 4u);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(messages_too_large_to_hold_that_do_not_shrink_pass_as_they_are, Rig)
 {
     settings.whole = 1000;
     down(kDeflate);
-    // In one frame, byte by byte.
-    const std::string large = wire({Opcode::text, std::string(100000, 'x')});
+    std::mt19937 random{1};
+    std::string noise(100000, '\0');
+    for (char& byte : noise) byte = static_cast<char>(random());
+    const std::string large = wire({Opcode::binary, noise});
     std::string got;
-    std::size_t most = 0;
     for (const char c : large) {
         feed(std::string(1, c));
-        most = std::max(most, memory.bytes);
         got += out();
     }
-    BOOST_TEST((got == large));
-    BOOST_TEST(most < 5000u);
-    // In fragments: those before it was known go as one.
-    for (const Frame& frame : {Frame{Opcode::text, std::string(400, 'a'), false},
-                               Frame{Opcode::continuation, std::string(600, 'b'), false},
-                               Frame{Opcode::continuation, "c", false}, Frame{Opcode::continuation, "d"}})
-        feed(frame);
-    BOOST_TEST(
-        (frames() == std::vector<Frame>{{Opcode::text, std::string(400, 'a') + std::string(600, 'b'), false},
-                                        {Opcode::continuation, "c", false},
-                                        {Opcode::continuation, "d"}}));
-    // The next one is compressed again.
+    auto sent = test::read_frames(got, false).value();
+    BOOST_TEST(!sent[0].rsv1);
+    BOOST_TEST((message_of(sent) == noise));
+    BOOST_TEST(got.size() < large.size() + 20);
+    // In fragments: what came before it was known goes as one.
+    for (std::size_t at = 0; at < noise.size(); at += 999)
+        feed({at == 0 ? Opcode::binary : Opcode::continuation, noise.substr(at, 999),
+              at + 999 >= noise.size()});
+    sent = frames();
+    BOOST_TEST(sent[0].payload.size() == 17u * 999u);
+    BOOST_TEST((message_of(sent) == noise));
+    // None of it is in the history that the next one refers to.
+    test::PeerInflate peer{15, true};
     feed({Opcode::text, std::string(500, 'x')}, 5000);
-    BOOST_TEST(frames().at(0).rsv1);
+    BOOST_TEST((peer.decompress(frames().at(0).payload).value() == std::string(500, 'x')));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_ends_before_it_is_known_to_shrink_is_compressed_as_one, Rig)
+{
+    settings.whole = 1000;
+    down(kDeflate);
+    test::PeerInflate peer{15, true};
+    feed({Opcode::text, std::string(16000, 'x')});
+    const auto sent = frames();
+    BOOST_TEST(sent.size() == 1u);
+    BOOST_TEST((peer.decompress(message_of(sent)).value() == std::string(16000, 'x')));
+    // Nothing follows what told.
+    feed({Opcode::text, std::string(20000, 'y'), false});
+    feed({Opcode::ping, "p"});
+    feed({Opcode::continuation, ""});
+    auto parts = frames();
+    BOOST_TEST((parts.at(1) == Frame{Opcode::ping, "p"}));
+    parts.erase(parts.begin() + 1);
+    BOOST_TEST((peer.decompress(message_of(parts)).value() == std::string(20000, 'y')));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_large_message_that_stalls_keeps_its_compressor, Rig)
+{
+    settings.whole = 1000;
+    down(kDeflate);
+    test::PeerInflate peer{15, true};
+    feed({Opcode::text, std::string(30000, 'x') + "first", false});
+    down().release_idle();
+    feed({Opcode::continuation, "second"});
+    BOOST_TEST((peer.decompress(message_of(frames())).value() == std::string(30000, 'x') + "firstsecond"));
+    down().release_idle();
+    BOOST_TEST(memory.bytes == 0u);
+    BOOST_TEST(down().send_close(CloseCode::going_away, "", Cause::drain, 2000));
 }
 
 BOOST_FIXTURE_TEST_CASE(compressed_frames_pass_when_the_upstream_agreed_on_them_itself, Rig)

@@ -154,7 +154,7 @@ BOOST_FIXTURE_TEST_CASE(a_large_frame_cut_off_by_the_upstream_gets_no_close_in_i
 BOOST_FIXTURE_TEST_CASE(a_client_that_vanishes_ends_it, Rig)
 {
     client(Frame{Opcode::text, "last words"});
-    relay().client_ended();
+    relay().client_ended(false);
     BOOST_TEST(relay().ended());
     BOOST_TEST((to_upstream() == Frames{{Opcode::text, "last words"}}));
     BOOST_TEST((relay().close_code() == CloseCode::abnormal));
@@ -179,6 +179,52 @@ BOOST_FIXTURE_TEST_CASE(draining_loses_no_message_of_the_client_and_passes_on_it
                                       {Opcode::close, close_payload(1001, "reload")}}));
     BOOST_TEST(relay().ended());
     BOOST_TEST((relay().close_code() == CloseCode::going_away));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_client_that_ends_its_side_after_its_close_gets_the_answer, Rig)
+{
+    client(Frame{Opcode::close, close_payload(1000)});
+    relay().client_ended(false);
+    BOOST_TEST(!relay().wants_client());
+    BOOST_TEST(!relay().client_gone());
+    BOOST_TEST(!relay().ended());
+    upstream(Frame{Opcode::text, "still on its way"});
+    upstream(Frame{Opcode::close, close_payload(1000)});
+    BOOST_TEST(
+        (to_client() == Frames{{Opcode::text, "still on its way"}, {Opcode::close, close_payload(1000)}}));
+    BOOST_TEST(relay().ended());
+}
+
+BOOST_FIXTURE_TEST_CASE(nobody_waits_for_a_client_whose_connection_broke, Rig)
+{
+    client(Frame{Opcode::close, close_payload(1000)});
+    relay().client_ended(true);
+    BOOST_TEST(relay().client_gone());
+    BOOST_TEST(relay().ended());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_silent_client_is_pinged_and_closed_if_it_stays_silent, Rig)
+{
+    settings.ping_after_ms = 1000;
+    settings.ping_timeout_ms = 500;
+    client(Frame{Opcode::text, "x"});
+    BOOST_TEST(!relay().keep_alive(1999));
+    BOOST_TEST(relay().keep_alive(2000));
+    const Frames ping = to_client();
+    BOOST_REQUIRE(ping.size() == 1u);
+    BOOST_TEST((ping[0].opcode == Opcode::ping));
+    BOOST_TEST(!relay().keep_alive(2499));
+    client(wire({Opcode::pong, ping[0].payload}, kMask), 2499);
+    BOOST_TEST(!relay().keep_alive(2600));
+    BOOST_TEST(relay().keep_alive(3499));
+    to_client();
+    client(wire({Opcode::text, "anything will do"}, kMask), 3500);
+    BOOST_TEST(!relay().keep_alive(4499));
+    BOOST_TEST(relay().keep_alive(4500));
+    to_client();
+    BOOST_TEST(relay().keep_alive(5000));
+    BOOST_TEST((to_client() == Frames{{Opcode::close, close_payload(1001, "no answer to a ping")}}));
+    BOOST_TEST(!relay().keep_alive(9000));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_keep_alive_ping_is_between_the_edge_and_the_client, Rig)

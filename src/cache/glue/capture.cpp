@@ -7,11 +7,13 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
 #include "cache/glue/held_answer.hpp"
+#include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/buffering.hpp"
 #include "nginx/detached.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/str.hpp"
@@ -48,7 +50,7 @@ void replace(Request& q, const Stored& stored, Status status)
     r.err_status = 0;
     q.step = Step::replacing;
     q.status = status;
-    if (r.upstream != nullptr && !needs_buffers(r) && !has_rate_limit(r)) r.upstream->buffering = 0;
+    if (r.upstream != nullptr && !ngx::needs_buffers(r) && !has_rate_limit(r)) r.upstream->buffering = 0;
     choose_variant(q, stored);
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
 }
@@ -122,7 +124,7 @@ void take_answer(Request& q)
 void take_head_answer(Request& q)
 {
     const auto status = static_cast<std::uint16_t>(q.r.upstream->headers_in.status_n);
-    if (q.object && status == NGX_HTTP_OK) {
+    if (q.object && status == NGX_HTTP_OK && q.derived == nullptr) {
         const auto stored = Stored::parse(q.object.meta());
         const auto origin = origin_fields(q.r);
         if (!stored || head_contradicts(stored->fields(), q.object.body_size(), origin)) {
@@ -142,13 +144,15 @@ void take_any_answer(Request& q)
     q.answered = true;
     hide_tag_fields(q);
     if (!is_the_origins(q)) {
-        const bool failed = q.origin_failed || origin_failed(r);
+        const bool failed =
+            q.origin_failed || origin_failed(r) || (q.derived != nullptr && q.derived->failed);
         if (q.step == Step::forwarding && failed && replace_on_error(q, 0)) return;
         invalidate_written(q);
         add_cache_status(q, false, std::nullopt, std::nullopt);
         return;
     }
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (status == NGX_HTTP_UNAUTHORIZED) token_was_refused(q);
     if (r.upstream->state != nullptr)
         observer.origin_answered(std::uint64_t{r.upstream->state->header_time} * 1000);
     if (q.step != Step::forwarding) {
@@ -318,6 +322,7 @@ void take_detached_answer(Request& q)
     hide_tag_fields(q);
     if (!is_the_origins(q) || q.step != Step::forwarding) return;
     const auto status = static_cast<std::uint16_t>(r.upstream->headers_in.status_n);
+    if (status == NGX_HTTP_UNAUTHORIZED) token_was_refused(q);
     if (status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         observer.counted(Count::validation_failed, 1);
     } else if (status == NGX_HTTP_NOT_MODIFIED && q.validating) {
@@ -338,7 +343,7 @@ void take_detached_answer(Request& q)
     }
 }
 
-/// A detached request has nobody to send to: no filter after ours sees it.
+/// A detached request without a sink has nobody to send to: no filter after ours sees it.
 ngx_int_t detached_header(ngx_http_request_t& r) noexcept
 {
     Request* q = &r == r.main ? Request::find(r) : nullptr;
@@ -392,14 +397,14 @@ ngx_int_t pass_held(Request& q, ngx_chain_t* in)
 
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 {
-    if (ngx::is_detached(*r)) return detached_header(*r);
+    if (ngx::is_unheard(*r)) return detached_header(*r);
     if (r != r->main) return next_header(r);
     Request* q = Request::find(*r);
     if (q == nullptr || q->answered || q->step == Step::serving) return next_header(r);
     ngx::guarded<int>(r->connection->log, 0, [&] {
         invalidate_tags(*q);
         on_answer(*q);
-        observer.answered(q->status, q->forward);
+        if (!q->silent) observer.answered(q->status, q->forward);
         return 0;
     });
     if (q->purge_ticket != 0) {
@@ -421,7 +426,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept
 
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
 {
-    if (ngx::is_detached(*r)) return detached_body(*r, in);
+    if (ngx::is_unheard(*r)) return detached_body(*r, in);
     auto* q = static_cast<Request*>(ngx_http_get_module_ctx(r, ngx_http_edge_module));
     if (q == nullptr || r != r->main) return next_body(r, in);
     return ngx::guarded<ngx_int_t>(r->connection->log, NGX_ERROR, [&]() -> ngx_int_t {
@@ -443,6 +448,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept
             case Step::passing:
             case Step::waiting:
             case Step::asking_redis:
+            case Step::waiting_across:
             case Step::serving:
             case Step::forwarding:
                 if (q->compared) shadow_body(*q, in);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <new>
 
+#include "nginx/buffering.hpp"
 #include "nginx/pool.hpp"
 
 namespace edge::cache {
@@ -88,15 +89,6 @@ private:
     void (*core_writes_)(ngx_http_request_t*) = nullptr;
 };
 
-bool needs_buffers(const ngx_http_request_t& r) noexcept
-{
-    const ngx_http_upstream_t& u = *r.upstream;
-#if (NGX_HTTP_CACHE)
-    if (u.cacheable || r.cache != nullptr) return true;
-#endif
-    return static_cast<bool>(u.conf->limit_rate) || u.store;
-}
-
 bool has_rate_limit(ngx_http_request_t& r) noexcept
 {
     if (r.limit_rate_set) return r.limit_rate != 0;
@@ -107,7 +99,7 @@ bool has_rate_limit(ngx_http_request_t& r) noexcept
 
 void free_from_client(Request& q)
 {
-    if (needs_buffers(q.r)) return;
+    if (ngx::needs_buffers(q.r)) return;
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&q.r, 0);
     if (cleanup == nullptr) throw std::bad_alloc{};
     q.client_side = &ngx::make<ClientSide>(q.r.pool, q.r);

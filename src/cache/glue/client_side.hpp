@@ -6,9 +6,6 @@
 /// slowly nor one that goes away may slow down or end what others wait for.
 namespace edge::cache {
 
-/// Whether only nginx's own buffers do: they keep proxy_limit_rate, and write the files of proxy_cache and
-/// proxy_store. Then a client slows its answer down.
-bool needs_buffers(const ngx_http_request_t& r) noexcept;
 /// Whether the answer leaves at a limited rate.
 bool has_rate_limit(ngx_http_request_t& r) noexcept;
 /// In the header filter, before the answer's header leaves: the body will come as fast as the origin sends

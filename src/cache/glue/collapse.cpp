@@ -8,8 +8,10 @@
 #include "cache/glue/client_side.hpp"
 #include "cache/glue/output.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/buffering.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 #include "nginx/wakeup.hpp"
@@ -314,7 +316,7 @@ ngx_int_t follow(Request& q)
     q.collapsed = true;
     prepare_stored(q, *stored, q.follower->length());
     add_cache_status(q, false, std::nullopt, time_to_live(stored->head().lifetime, ngx_time()));
-    observer.answered(q.status, Forward::none);
+    if (!q.silent) observer.answered(q.status, Forward::none);
     observer.counted(Count::collapsed, 1);
     const ngx_int_t rc = ngx_http_send_header(&r);
     if (rc == NGX_ERROR || rc > NGX_OK || r.header_only) {
@@ -405,7 +407,7 @@ void announce_fill(Request& q, const Lifetime& lifetime)
     if (!shared) return refuse_followers(q, lifetime.freshness != 0 && (lifetime.flags & kNoCache) == 0);
     // Of unknown length it may turn out too large for the zone, and leave its followers in the middle; and
     // through nginx's buffers it comes as the leader's client reads: they wait for the whole of it.
-    if (q.expected_length < 0 || needs_buffers(q.r)) return;
+    if (q.expected_length < 0 || ngx::needs_buffers(q.r)) return;
     q.published = true;
     wake_all(
         table.publish(q.flight, {.entry = q.fill.entry(), .key = q.selected, .length = q.expected_length}));
@@ -423,6 +425,7 @@ void end_flight(Request& q) noexcept
 
 void refuse_followers(Request& q, bool briefly) noexcept
 {
+    if (q.across != nullptr) q.across->refused();
     if (!q.flight) return;
     wake_all(table.refuse(std::exchange(q.flight, {}), now_ms(), briefly ? kBriefly : kRefusedFor));
 }

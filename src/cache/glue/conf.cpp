@@ -548,7 +548,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, 
     if (conf.private_rule == nullptr) conf.private_rule = parent.private_rule;
     if (conf.zone != nullptr && conf.private_rule != nullptr &&
         conf.private_rule->mode != PrivateRule::Mode::off) {
-        conf.zone->has_private = true;
+        conf.zone->has_others = true;
     }
     if (!check_invalidation(cf, conf)) return error();
     inherit(conf.invalidation, parent.invalidation);

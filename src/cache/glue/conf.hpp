@@ -57,6 +57,7 @@ struct LocConf {
     const PrivateRule* private_rule;  ///< edge_cache_private; nullptr = not said
     const EncodeRule* encode;         ///< edge_cache_encode; nullptr = not said
     Invalidation* invalidation;       ///< edge_cache_invalidate; nullptr = not said
+    ngx_flag_t derives;  ///< answers here may be made of others of the same URL; set by the module room
 };
 
 enum Across : ngx_uint_t { kAcrossZone, kAcrossRedis };

@@ -86,7 +86,7 @@ private:
     }
     bool add(http::Coding coding, ngx_str_t& argument, ngx_str_t value, bool has_value)
     {
-        const auto there = rule_.offered.codings();
+        const http::Choice& there = rule_.offered;
         if (std::find(there.begin(), there.end(), coding) != there.end()) return wrong(argument, "it once");
         const encode::Levels levels = encode::levels_of(coding);
         const auto index = static_cast<std::size_t>(coding);

@@ -5,6 +5,7 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "cache/glue/use_counting.hpp"
@@ -154,15 +155,24 @@ NotStored start_fill(Request& q)
     const ngx_http_upstream_t& u = *r.upstream;
     const PolicyConfig& policy = q.conf->settings->policy;
     const auto origin = origin_fields(r);
-    const StoreVerdict verdict = may_store(q.facts,
-                                           {.status = static_cast<std::uint16_t>(u.headers_in.status_n),
-                                            .fields = origin,
-                                            .request_time = q.asked_at,
-                                            .response_time = ngx_time()},
-                                           policy);
-    if (!verdict.store()) return verdict.reason;
+    StoreVerdict verdict = may_store(q.facts,
+                                     {.status = static_cast<std::uint16_t>(u.headers_in.status_n),
+                                      .fields = origin,
+                                      .request_time = q.asked_at,
+                                      .response_time = ngx_time()},
+                                     policy);
+    const bool inherits = q.derived != nullptr && !q.derived->by_own_lines;
+    if (!verdict.store() && !inherits) return verdict.reason;
     if (length_contradicts(origin)) return NotStored::malformed;
     if (!end_is_known(u)) return NotStored::incomplete;
+    auto tags = collect_tags(q, origin);
+    if (!tags) return NotStored::tags;
+    if (inherits) {
+        const auto lifetime = inherit(q, q.purge_sequence, *tags);
+        if (!lifetime) return verdict.store() ? NotStored::other : verdict.reason;
+        verdict = {NotStored::stored, *lifetime};
+    }
+    if (has_heirs(q)) tell_provenance(q, verdict.lifetime, q.purge_sequence, *tags);
     if (q.conf->min_uses > 1 && !q.object && count_use(*q.conf->zone, q.primary) < q.conf->min_uses)
         return NotStored::uses;
     if (!choose_key(q, selecting_fields(q, origin))) return NotStored::no_room;
@@ -170,8 +180,6 @@ NotStored start_fill(Request& q)
     q.expected_length = u.headers_in.content_length_n;
     const auto hint = static_cast<std::uint64_t>(std::max<std::int64_t>(q.expected_length, 0));
     if (hint > q.conf->zone->shape.max_object) return NotStored::too_large;
-    auto tags = collect_tags(q, origin);
-    if (!tags) return NotStored::tags;
     const Visible visible{q, origin};
     const std::uint64_t number =
         body_number(*q.conf, static_cast<std::uint16_t>(u.headers_in.status_n), visible.fields());
@@ -210,7 +218,8 @@ void finish_fill(Request& q)
     }
     const bool findable = arrive(q);
     end_flight(q);
-    if (findable) store_in_redis(q, q.object.meta());
+    const bool shared = findable && store_in_redis(q, q.object.meta());
+    if (q.across != nullptr) shared ? q.across->done() : q.across->refused();
     encode_arrived(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
@@ -233,14 +242,15 @@ bool renew_stored(Request& q, bool not_modified)
     facts.method = Method::get;
     facts.has_range = false;
     facts.control = {};  // a client's no-store does not take away what others may use
-    const StoreVerdict verdict = may_update(facts, stored->head().status, judged,
-                                            {.status = NGX_HTTP_NOT_MODIFIED,
-                                             .fields = origin,
-                                             .request_time = q.asked_at,
-                                             .response_time = ngx_time()},
-                                            policy);
+    StoreVerdict verdict = may_update(facts, stored->head().status, judged,
+                                      {.status = NGX_HTTP_NOT_MODIFIED,
+                                       .fields = origin,
+                                       .request_time = q.asked_at,
+                                       .response_time = ngx_time()},
+                                      policy);
     // What this client was told because of its credentials says nothing of what others may use.
-    if (verdict.reason == NotStored::authorization || verdict.reason == NotStored::cookie) {
+    const bool denied = verdict.reason == NotStored::authorization || verdict.reason == NotStored::cookie;
+    if (denied && q.derived == nullptr) {
         q.renewed.assign(q.object.meta().begin(), q.object.meta().end());
         q.stored_ttl = time_to_live(stored->head().lifetime, ngx_time());
         return true;
@@ -249,6 +259,11 @@ bool renew_stored(Request& q, bool not_modified)
     const std::uint64_t number = body_number(*q.conf, stored->head().status, kept, stored->head().number);
     const StoredTags tags_before = stored->tags();
     auto tags = not_modified ? collect_tags(q, origin, &tags_before) : tags_before;
+    std::uint64_t sequence = not_modified ? q.purge_sequence : stored->head().sequence;
+    if (q.derived != nullptr && !q.derived->by_own_lines && tags) {
+        const auto lifetime = inherit(q, sequence, *tags);
+        verdict = lifetime ? StoreVerdict{NotStored::stored, *lifetime} : StoreVerdict{};
+    }
     q.renewed = encode_stored({.kind = StoredKind::response,
                                .status = stored->head().status,
                                .lifetime = verdict.lifetime,
@@ -257,12 +272,14 @@ bool renew_stored(Request& q, bool not_modified)
                                .key = stored->key(),
                                .fields = kept,
                                .url = stored->url(),
-                               .sequence = not_modified ? q.purge_sequence : stored->head().sequence,
+                               .sequence = sequence,
                                .tags = tags.value_or(tags_before)});
     if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
         // How far purges were known when its body was asked for, the answer to a HEAD does not say.
-        if (q.zone->replace_meta(q.object, q.renewed) && not_modified) store_in_redis(q, q.renewed);
+        const bool shared =
+            q.zone->replace_meta(q.object, q.renewed) && not_modified && store_in_redis(q, q.renewed);
+        if (shared && q.across != nullptr) q.across->done();
     } else {
         forget(q);
     }

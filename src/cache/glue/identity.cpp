@@ -105,6 +105,10 @@ bool identify_by_token(Request& q, const PrivateRule& rule, std::string_view tok
     const std::int64_t now = ngx_time();
     const jwt::Tag tag = remembered.tag_of(token);
     const std::uint64_t context = context_of(rule);
+    if (remembered.is_refused(tag, now)) {
+        count_refused(Verdict::signature);
+        return false;
+    }
     const jwt::Identity* identity = remembered.find(tag, context, now);
     if (identity != nullptr) {
         observer.counted(Count::token_remembered, 1);
@@ -121,6 +125,7 @@ bool identify_by_token(Request& q, const PrivateRule& rule, std::string_view tok
     }
     q.identity.prefix = identity->text;
     q.identity.claim = identity->claim;
+    q.identity.tag = tag;
     q.facts.longest_use =
         static_cast<std::uint32_t>(std::min<std::int64_t>(rule.max_ttl, identity->expires - now));
     return true;
@@ -170,6 +175,23 @@ bool identify(Request& q)
     q.facts.control.max_stale.reset();
     q.facts.control.stale_if_error.reset();
     return true;
+}
+
+void token_was_refused(Request& q)
+{
+    const PrivateRule* rule = q.conf->private_rule;
+    if (!q.facts.identified || rule == nullptr || rule->mode != PrivateRule::Mode::jwt) return;
+    remembered.refuse(q.identity.tag, ngx_time() + rule->max_ttl);
+}
+
+std::string_view user_of(Request& q)
+{
+    // A write has keys for everybody by now: who sent it changes nothing but this.
+    if (q.facts.method == Method::unsafe && q.conf->private_rule != nullptr &&
+        q.conf->private_rule->mode != PrivateRule::Mode::off && !q.facts.identified && !q.unknown) {
+        q.unknown = !identify(q);
+    }
+    return q.identity.claim;
 }
 
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/glue/request.hpp"
@@ -47,5 +48,13 @@ void watch_key_files(const KeyFiles& files, ngx_cycle_t* cycle) noexcept;
 /// Finds out whose request it is: `q.identity`, and what the policy is to know of it. false: nobody's whom we
 /// know. Only where `q.conf->private_rule` is said and not off.
 bool identify(Request& q);
+
+/// The app answered 401 to this request, whose token we took for valid: for as long as an answer may live
+/// nothing is served by it any more in this worker.
+void token_was_refused(Request& q);
+
+/// The first claim of the token of this request, also where the request is a write; empty: nobody's that we
+/// know, or of a secret.
+std::string_view user_of(Request& q);
 
 }

@@ -28,12 +28,15 @@ std::string_view scheme(ngx_http_request_t& r) noexcept
     return "http";
 }
 
-/// A key of one's own may begin with anything a client sends: one that begins like a private one gets
-/// another character in front.
-ngx_str_t apart_from_private(ngx_http_request_t& r, ngx_str_t key)
+/// A key of one's own may begin with anything a client sends: one that begins like a user's, or like that of
+/// something made of another answer, gets another character in front.
+ngx_str_t apart_from_ours(ngx_http_request_t& r, ngx_str_t key)
 {
     constexpr char kAside = '\3';
-    if (key.len == 0 || (key.data[0] != kPrivateMark && key.data[0] != kAside)) return key;
+    if (key.len == 0 ||
+        (key.data[0] != kPrivateMark && key.data[0] != kDerivedMark && key.data[0] != kAside)) {
+        return key;
+    }
     const ngx_str_t moved = ngx::copy(r.pool, kAside + std::string{ngx::view(key)});
     if (moved.data == nullptr) throw std::bad_alloc{};
     return moved;
@@ -79,7 +82,7 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     ngx_str_t key{};
     if (conf.key != nullptr) {
         if (ngx_http_complex_value(&r, conf.key, &key) != NGX_OK) throw std::bad_alloc{};
-        return apart_from_private(r, key);
+        return apart_from_ours(r, key);
     }
     // The server's own name first: whoever asks one server under another's Host must not fill that one's
     // entries.
@@ -103,14 +106,15 @@ ngx_str_t make_key(ngx_http_request_t& r, const LocConf& conf)
     at = ngx_cpymem(at, host.data(), host.size());
     if (!port.empty()) at = ngx_cpymem(at, port.data(), port.size());
     ngx_memcpy(at, uri.data(), uri.size());
-    return apart_from_private(r, key);
+    return apart_from_ours(r, key);
 }
 
 void set_keys(Request& q)
 {
     q.key = q.public_key = make_key(q.r, *q.conf);
-    if (!q.identity.prefix.empty()) {
-        const std::string& prefix = q.identity.prefix;
+    std::string prefix = q.identity.prefix;
+    if (q.derived != nullptr) prefix.append(1, kDerivedMark).append(q.derived->mark).append(1, kDerivedMark);
+    if (!prefix.empty()) {
         q.key.len = prefix.size() + q.public_key.len;
         q.key.data = static_cast<u_char*>(ngx_pnalloc(q.r.pool, q.key.len));
         if (q.key.data == nullptr) throw std::bad_alloc{};

@@ -6,6 +6,7 @@
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/request.hpp"
 #include "http/vary.hpp"
@@ -137,9 +138,11 @@ ngx_int_t forward(Request& q)
     if (q.validating) {
         q.facts.has_range = false;
         withheld.conditions = true;
-    } else if (get && q.may_fill && !q.facts.has_range && !q.facts.has_authorization &&
-               (r.headers_in.if_none_match != nullptr || r.headers_in.if_modified_since != nullptr)) {
-        withheld.conditions = true;
+    } else if (get && q.may_fill && !q.facts.has_authorization &&
+               (q.derived != nullptr ? q.facts.has_range
+                                     : !q.facts.has_range && (r.headers_in.if_none_match != nullptr ||
+                                                              r.headers_in.if_modified_since != nullptr))) {
+        withheld.conditions = true;  // what is made here is always made whole
     }
     // What is stored, and what a HEAD is compared with, is not encoded.
     withheld.codings = encode_rule(*q.conf) != nullptr && r.headers_in.accept_encoding != nullptr &&
@@ -172,7 +175,7 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     choose_variant(q, stored);
     prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
     add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
-    observer.answered(status, Forward::none);
+    if (!q.silent) observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
     return NGX_DONE;
 }
@@ -203,6 +206,7 @@ ngx_int_t look_up(Request& q)
         return forward(q);
     }
     if (q.detached) {
+        if (q.object && ngx::detached_task(r)->purpose == ngx::Purpose::absent) return NGX_HTTP_NO_CONTENT;
         // What nothing is stored of yet is fetched once; what is stored, its own lease has made this the only
         // one for.
         if (!lead_alone(q) && !q.object) return NGX_HTTP_NO_CONTENT;
@@ -267,9 +271,10 @@ Request* Request::find(ngx_http_request_t& r) noexcept
 ngx_int_t on_lookup(ngx_http_request_t& r)
 {
     if (&r != r.main) return NGX_DECLINED;
-    if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module));
-        q != nullptr && (q->step == Request::Step::waiting || q->step == Request::Step::asking_redis)) {
-        return q->step == Request::Step::waiting ? after_wait(*q) : after_redis(*q);
+    if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module)); q != nullptr) {
+        if (q->step == Request::Step::waiting) return after_wait(*q);
+        if (q->step == Request::Step::asking_redis) return after_redis(*q);
+        if (q->step == Request::Step::waiting_across) return after_across(*q);
     }
     Request* earlier = r.internal ? ngx::find<Request>(r.pool) : nullptr;
     LocConf& conf = loc_conf(r);
@@ -297,7 +302,9 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
     q.conf = &conf;
     q.zone = zone;
     q.uri_changes = r.uri_changes;
-    q.detached = ngx::is_detached(r);
+    q.detached = ngx::is_unheard(r);
+    q.silent = ngx::is_detached(r);
+    if (conf.derives) q.derived = ngx::find_derived(r);
     q.facts.method = classify_method(ngx::view(r.method_name));
     q.facts.has_authorization = has_authorization(r);
     q.facts.has_range = r.headers_in.range != nullptr;

@@ -69,14 +69,15 @@ std::uint64_t push(ZoneBinding& zone, const PurgeTable::Order& order, bool sync)
 
 }
 
-bool link_zone(ngx_conf_t* cf, PurgeLinks& links, ZoneBinding& zone, const redis::Settings& redis)
+bool link_zone(ngx_conf_t* cf, PurgeLinks& links, ZoneBinding& zone, const redis::Settings& redis,
+               const ngx_str_t& place)
 {
     PurgeLink* link = find_link(links, redis);
     if (zone.link != nullptr && zone.link != link) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "edge_cache: zone \"%V\" is used with two Redis, \"%s\" and \"%s\"; a zone's purges go "
-                      "through one, expected another edge_zone for the other",
-                      &zone.name, zone.link->redis->name.c_str(), redis.name.c_str());
+                      "through one, expected another edge_zone for the other; in %V",
+                      &zone.name, zone.link->redis->name.c_str(), redis.name.c_str(), &place);
         return false;
     }
     if (zone.link != nullptr) return true;

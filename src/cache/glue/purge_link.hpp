@@ -22,9 +22,10 @@ struct PurgeLink {
 };
 using PurgeLinks = std::vector<PurgeLink*>;
 
-/// A location uses `zone` with `redis`. false: another one uses it with another Redis, or there is no memory;
-/// said in the log.
-bool link_zone(ngx_conf_t* cf, PurgeLinks& links, ZoneBinding& zone, const redis::Settings& redis);
+/// A location uses `zone` with `redis`, as said at `place`. false: another one uses it with another Redis, or
+/// there is no memory; said in the log.
+bool link_zone(ngx_conf_t* cf, PurgeLinks& links, ZoneBinding& zone, const redis::Settings& redis,
+               const ngx_str_t& place);
 
 /// In a worker that starts, after attach_zone and start_clients. `slot`: where it can be woken.
 void start_links(const PurgeLinks& links, unsigned slot);

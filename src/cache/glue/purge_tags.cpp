@@ -158,9 +158,9 @@ std::uint64_t purge_written(Request& q, std::string_view key)
     const Purged noted = note_write(zone, PurgeTable::hash(TagKind::key, key), url[0], wants_sync(q));
     q.purge_ticket = std::max(q.purge_ticket, noted.ticket);
     const bool removed = q.zone->remove(q.zone->hash(key));
-    // Something was there, perhaps also under other keys of the same URL; or what users have of it, or Redis,
-    // which only the purge of its URL finds.
-    if (!removed && !zone.has_private && !zone.log) return 0;
+    // Something was there, perhaps also under other keys of the same URL; or what users have of it, what was
+    // made of it, or Redis, which only the purge of its URL finds.
+    if (!removed && !zone.has_others && !zone.log) return 0;
     zone.purges.purge({.tags = url, .prefixes = {}, .all = false, .soft = false, .now = ngx_time()});
     return removed ? 1 : 0;
 }

@@ -32,12 +32,15 @@ bool resolve_redis(ngx_conf_t* cf, const Known& known, LocConf& conf);
 /// Instead of forward(): asks Redis first, where the location has one that may have an answer. NGX_AGAIN: the
 /// phase handler is called again, and goes to after_redis().
 ngx_int_t ask_redis(Request& q);
+/// The same once more, for what another host may have stored meanwhile. NGX_DECLINED: it can't be asked.
+ngx_int_t ask_redis_again(Request& q);
 /// The phase handler again, when Redis has answered or will not.
 ngx_int_t after_redis(Request& q);
 
 // redis_store.cpp
 /// `q.object` was just stored or renewed as `meta` says: to Redis, behind the answer.
-void store_in_redis(Request& q, std::span<const std::byte> meta);
+/// false: it does not go there.
+bool store_in_redis(Request& q, std::span<const std::byte> meta);
 /// What is no longer to be used is not found in Redis either, soon.
 void forget_in_redis(Request& q);
 /// The number of a vary record that other hosts will use too.

@@ -86,7 +86,7 @@ bool resolve_redis(ngx_conf_t* cf, const Known& known, LocConf& conf)
                       &rule.name, &rule.name, &conf.zone_place);
         return false;
     }
-    if (!link_zone(cf, known.links, *conf.zone, *rule.settings)) return false;
+    if (!link_zone(cf, known.links, *conf.zone, *rule.settings, conf.zone_place)) return false;
     return rule.min_uses == 1 || add_use_counts(cf, *conf.zone);
 }
 

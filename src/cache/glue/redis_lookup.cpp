@@ -8,6 +8,7 @@
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
 #include "cache/glue/purge.hpp"
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/redis_value.hpp"
 #include "cache/tag_list.hpp"
@@ -235,7 +236,7 @@ void leave_at_end(Request& q, RedisLookup& lookup)
 
 ngx_int_t go_on(Request& q)
 {
-    return q.facts.control.only_if_cached ? refuse_to_forward(q) : forward(q);
+    return q.facts.control.only_if_cached ? refuse_to_forward(q) : lead_across(q);
 }
 
 }
@@ -253,6 +254,16 @@ ngx_int_t ask_redis(Request& q)
         observer.counted(Count::redis_failed, 1);
         return go_on(q);
     }
+    leave_at_end(q, *q.redis);
+    return q.redis->wait();
+}
+
+ngx_int_t ask_redis_again(Request& q)
+{
+    redis::Client* client = redis::client_of(q.conf->redis->settings);
+    if (client == nullptr) return NGX_DECLINED;
+    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client);
+    if (!q.redis->start()) return NGX_DECLINED;
     leave_at_end(q, *q.redis);
     return q.redis->wait();
 }

@@ -149,20 +149,21 @@ std::uint64_t shared_number()
     return random_number() | 1;
 }
 
-void store_in_redis(Request& q, std::span<const std::byte> meta)
+bool store_in_redis(Request& q, std::span<const std::byte> meta)
 {
-    if (q.conf->redis == nullptr || !q.object || q.value_position.epoch == 0) return;
+    if (q.conf->redis == nullptr || !q.object || q.value_position.epoch == 0) return false;
     const RedisRule& rule = *q.conf->redis;
     const auto stored = Stored::from_zone(meta);
-    if (!stored || q.object.body_size() > rule.max) return;
+    if (!stored || q.object.body_size() > rule.max) return false;
     const std::int64_t ms = useful_for(stored->head().lifetime);
-    if (ms == 0 || !is_asked_for_enough(q)) return;
+    if (ms == 0 || !is_asked_for_enough(q)) return false;
     redis::Client* client = redis::client_of(rule.settings);
-    if (client == nullptr) return;
+    if (client == nullptr) return false;
     Writer writer{q, *client, ms};
     const bool fits = held + q.object.body_size() <= kMostHeld;
     const bool sent = fits && writer.object(meta) && writer.record();
     observer.counted(sent ? Count::redis_stored : Count::redis_dropped, 1);
+    return sent;
 }
 
 void forget_in_redis(Request& q)

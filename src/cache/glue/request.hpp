@@ -16,6 +16,7 @@
 #include "cache/stored.hpp"
 #include "cache/zone.hpp"
 #include "http/accept_encoding.hpp"
+#include "nginx/derived.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::cache {
@@ -24,16 +25,21 @@ class Captures;
 class ClientSide;
 class Follower;
 class HeldAnswer;
+class RedisFlight;
 class RedisLookup;
 
 /// What the keys of one user's answers begin with, and no key of anybody's does.
 inline constexpr char kPrivateMark = '\2';
 
+/// What the keys of answers made out of others begin with, after the user's part.
+inline constexpr char kDerivedMark = '\4';
+
 /// Whose request it is, where edge_cache_private wants to know.
 struct Identity {
-    std::string prefix;                 ///< of its keys; empty: everybody's
-    std::string claim;                  ///< for the tag user:…; empty: none
-    bool covers_authorization = false;  ///< who asks is what Authorization says
+    std::string prefix;                  ///< of its keys; empty: everybody's
+    std::string claim;                   ///< for the tag user:…; empty: none
+    std::array<std::uint64_t, 2> tag{};  ///< of the very token, jwt::Tag
+    bool covers_authorization = false;   ///< who asks is what Authorization says
 };
 
 /// What one client request has to do with the cache, from lookup to the end of its pool.
@@ -47,12 +53,13 @@ public:
         passing,  ///< to the origin untouched; nothing is looked up or stored
         waiting,  ///< for the header of the answer to another request
         asking_redis,
-        serving,     ///< answered from the zone
-        forwarding,  ///< asked the origin, its answer may be stored, or validates `object`
-        filling,     ///< the origin's body is copied into the zone on its way to the client
-        capturing,   ///< as filling, but the client has had its 304: nothing is passed on
-        replacing,   ///< the stored object goes out instead of what the origin or nginx answered
-        finished,    ///< nothing left to do but to keep what buffers point into
+        waiting_across,  ///< for another host's answer
+        serving,         ///< answered from the zone
+        forwarding,      ///< asked the origin, its answer may be stored, or validates `object`
+        filling,         ///< the origin's body is copied into the zone on its way to the client
+        capturing,       ///< as filling, but the client has had its 304: nothing is passed on
+        replacing,       ///< the stored object goes out instead of what the origin or nginx answered
+        finished,        ///< nothing left to do but to keep what buffers point into
     };
 
     explicit Request(ngx_http_request_t& request) noexcept : r{request} {}
@@ -76,10 +83,12 @@ public:
     bool stripped_conditions = false;      ///< the origin was not shown the client's conditional fields
     bool answered = false;                 ///< the header filter has seen the answer
     bool detached = false;                 ///< nobody waits for the answer: it only renews what is stored
+    bool silent = false;                   ///< no client's own request: not counted among them
     bool redirected = false;   ///< X-Accel-Redirect or error_page led elsewhere after the origin was asked
     unsigned uri_changes = 0;  ///< r.uri_changes at lookup: an internal redirect since then changes it
     bool invalidated = false;  ///< and has purged the tags of edge_cache_invalidate
     Captures* captures = nullptr;  ///< for these tags
+    bool unknown = false;          ///< a write by nobody we know; looked at when somebody asks
     bool written = false;          ///< an unsafe request has invalidated what it had to
     bool origin_failed = false;    ///< the origin's last answer was a 5xx or none
     bool orphaned = false;         ///< the client takes no more, but the body is stored to its end
@@ -90,8 +99,9 @@ public:
     bool body_sent = false;        ///< replacing: the stored body is on its way
     RequestFacts facts;
     Identity identity;
-    ngx_str_t key{};         ///< the primary key's text
-    ngx_str_t public_key{};  ///< the same without the identity
+    ngx::Derived* derived = nullptr;  ///< the answer is made of another one
+    ngx_str_t key{};                  ///< the primary key's text
+    ngx_str_t public_key{};           ///< the same without the identity
     KeyHash primary{};
     std::vector<std::byte> renewed;  ///< the meta block after a 304, which what is sent points into
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
@@ -114,6 +124,7 @@ public:
     std::uint64_t purge_sequence = 0;  ///< of the newest purge when the origin was asked
     ValuePosition value_position;      ///< the same for what is made of the answer in Redis
     std::uint64_t purge_ticket = 0;    ///< of the last purge of this request's that other hosts must hear of
+    RedisFlight* across = nullptr;     ///< the flight of all hosts, where this request leads its host's
     RedisLookup* redis = nullptr;      ///< once Redis was asked
     bool from_redis = false;           ///< what is served was found there
     std::int64_t stale_since = -1;     ///< `object` was purged softly then; -1 = not
@@ -228,6 +239,16 @@ void forget(Request& q);
 void invalidate_written(Request& q);
 /// The origin's header lines as it sent them.
 http::Fields origin_fields(ngx_http_request_t& r);
+
+// inherit.cpp
+/// Lets whoever makes something of this answer know what the cache knows of it.
+void tell_provenance(const Request& q, const Lifetime& lifetime, std::uint64_t sequence,
+                     const StoredTags& tags);
+/// The lifetime and the tags of what the answer was made of; std::nullopt: it was not stored either.
+/// `sequence` and `tags` become those of both.
+std::optional<Lifetime> inherit(const Request& q, std::uint64_t& sequence, StoredTags& tags);
+/// Whether a stored answer is to be found out for somebody else than its client; then it costs more.
+bool has_heirs(const Request& q) noexcept;
 
 // capture.cpp
 /// Puts the two filters on top of the chain, where they see what the content handler made.

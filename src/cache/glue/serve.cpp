@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "cache/glue/encode.hpp"
+#include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/cache_status.hpp"
+#include "nginx/answer_lines.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -18,31 +20,6 @@ std::optional<std::string_view> value_of(const ngx_table_elt_t* line) noexcept
 {
     if (line == nullptr) return std::nullopt;
     return ngx::view(line->value);
-}
-
-/// `expires` and gzip_proxied look at the Cache-Control lines through this member, whose type changed
-/// in 1.23.
-void note_cache_control(ngx_http_request_t& r, ngx_table_elt_t& line)
-{
-#if (nginx_version >= 1023000)
-    ngx_table_elt_t** end = &r.headers_out.cache_control;
-    while (*end != nullptr) end = &(*end)->next;
-    *end = &line;
-#else
-    ngx_array_t& lines = r.headers_out.cache_control;
-    if (lines.elts == nullptr && ngx_array_init(&lines, r.pool, 2, sizeof(ngx_table_elt_t*)) != NGX_OK) {
-        throw std::bad_alloc{};
-    }
-    auto** slot = static_cast<ngx_table_elt_t**>(ngx_array_push(&lines));
-    if (slot == nullptr) throw std::bad_alloc{};
-    *slot = &line;
-#endif
-}
-
-/// Of lines of the same name the first counts, here and in nginx's filters.
-void note_first(ngx_table_elt_t*& known, ngx_table_elt_t& line) noexcept
-{
-    if (known == nullptr) known = &line;
 }
 
 /// Adds a stored line and the pointer by which nginx's own filters know it. Location has none on purpose:
@@ -59,28 +36,28 @@ void push_stored(ngx_http_request_t& r, FieldKind kind, const http::Field& field
     ngx_table_elt_t& line = ngx::push_header(r.headers_out.headers, field.name, field.value);
     switch (kind) {
         case FieldKind::accept_ranges:
-            note_first(r.headers_out.accept_ranges, line);
+            ngx::note_first(r.headers_out.accept_ranges, line);
             break;
         case FieldKind::cache_control:
-            note_cache_control(r, line);
+            ngx::note_cache_control(r, line);
             break;
         case FieldKind::content_encoding:
-            note_first(r.headers_out.content_encoding, line);
+            ngx::note_first(r.headers_out.content_encoding, line);
             break;
         case FieldKind::date:
-            note_first(r.headers_out.date, line);
+            ngx::note_first(r.headers_out.date, line);
             break;
         case FieldKind::etag:
-            note_first(r.headers_out.etag, line);
+            ngx::note_first(r.headers_out.etag, line);
             break;
         case FieldKind::expires:
-            note_first(r.headers_out.expires, line);
+            ngx::note_first(r.headers_out.expires, line);
             break;
         case FieldKind::last_modified:
-            note_first(r.headers_out.last_modified, line);
+            ngx::note_first(r.headers_out.last_modified, line);
             break;
         case FieldKind::server:
-            note_first(r.headers_out.server, line);
+            ngx::note_first(r.headers_out.server, line);
             break;
         default:
             break;
@@ -154,6 +131,7 @@ void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
 {
     ngx_http_request_t& r = q.r;
     const StoredHead& head = stored.head();
+    if (has_heirs(q)) tell_provenance(q, lifetime_now(q, stored), head.sequence, stored.tags());
     r.headers_out.status = head.status;
     r.headers_out.status_line.len = 0;
     r.disable_not_modified = 1;  // judged here: nginx lets If-Modified-Since override If-None-Match

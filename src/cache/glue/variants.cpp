@@ -54,7 +54,7 @@ http::Choice decide(std::string_view line, const EncodeRule& rule) noexcept
     const auto choose = [&] {
         http::AcceptEncoding accept;
         accept.add(line);
-        return accept.choose(rule.offered.codings());
+        return accept.choose(rule.offered);
     };
     Decided& one = decided[line.size() % decided.size()];
     if (line.size() > one.line.size()) return choose();
@@ -86,7 +86,7 @@ http::Choice wanted(Request& q, const EncodeRule& rule)
         accept.add(ngx::view(line.value));
     });
     if (count == 0) return {};
-    return count == 1 ? decide(first, rule) : accept.choose(rule.offered.codings());
+    return count == 1 ? decide(first, rule) : accept.choose(rule.offered);
 }
 
 bool has_range(const Request& q) noexcept
@@ -136,7 +136,7 @@ void choose_variant(Request& q, const Stored& stored)
     q.negotiated = true;
     if (has_range(q)) return;  // parts are of the response as it is
     bool best = true;
-    for (const Coding coding : wanted(q, *rule).codings()) {
+    for (const Coding coding : wanted(q, *rule)) {
         Pin found = q.zone->find(variant_key_hash(*q.zone, q.selected, body, coding));
         const auto head = found ? read_variant(found.meta(), body, coding) : std::nullopt;
         const bool usable = head && head->state == VariantState::ready;
@@ -166,7 +166,7 @@ std::optional<Coding> client_copy(Request& q, Coding coding, std::optional<std::
     if (rule == nullptr || !etag || q.r.headers_in.if_none_match == nullptr) return std::nullopt;
     // The representation it has may be another one than we would send now: it is as good.
     if (coding != Coding::identity && has(Coding::identity)) return Coding::identity;
-    for (const Coding other : wanted(q, *rule).codings()) {
+    for (const Coding other : wanted(q, *rule)) {
         if (other != coding && has(other)) return other;
     }
     return std::nullopt;
@@ -206,7 +206,7 @@ void encode_arrived(Request& q)
     const auto stored = Stored::from_zone(q.object.meta());
     if (!stored || stored->head().number == 0) return;
     const http::Choice choice = wanted(q, *rule);
-    if (!choice.empty()) encode_later(q, stored->head().number, choice.codings().front());
+    if (!choice.empty()) encode_later(q, stored->head().number, choice.front());
 }
 
 void explain_tags(ngx_http_request_t& r)

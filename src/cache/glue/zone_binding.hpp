@@ -22,7 +22,8 @@ struct ZoneBinding {
     ngx_shm_zone_t* uses = nullptr;
     std::unique_ptr<Zone> view;  ///< in workers only; nullptr in the master and under `nginx -t`
     ngx_shm_zone_t* purge_shm = nullptr;
-    bool has_private = false;   ///< some location keeps answers per user in it
+    bool has_others =
+        false;  ///< under keys that a write to a URL does not find: per user, pictures made of it
     PurgeTable purges = {};     ///< in workers only
     PurgeLink* link = nullptr;  ///< the Redis through which other hosts hear of its purges
     ngx_shm_zone_t* following_shm = nullptr;

@@ -4,6 +4,8 @@
 
 #include "nginx/headers.hpp"
 #include "nginx/str.hpp"
+#include "status/glue/memory_files.hpp"
+#include "status/performance.hpp"
 
 namespace edge::status {
 
@@ -28,8 +30,14 @@ ngx_int_t on_status(ngx_http_request_t& r)
     Snapshot snapshot;
     collect(r, snapshot);
     std::string page;
-    const bool json = format_of(r) == Format::json;
-    if (json) {
+    const Format format = format_of(r);
+    const bool json = format != Format::prometheus;
+    if (format >= Format::memory) {
+        snapshot.memory = read_memory_use();
+        render_performance(static_cast<PerformancePage>(static_cast<ngx_uint_t>(format) -
+                                                        static_cast<ngx_uint_t>(Format::memory)),
+                           snapshot, page);
+    } else if (json) {
         render_json(snapshot, page);
     } else {
         render_prometheus(snapshot, page);

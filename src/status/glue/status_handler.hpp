@@ -5,7 +5,8 @@
 
 namespace edge::status {
 
-enum class Format : ngx_uint_t { none, json, prometheus };
+/// From `memory` on in the order of PerformancePage.
+enum class Format : ngx_uint_t { none, json, prometheus, memory, cache, websocket, metrics };
 
 /// The status page's part of a location's configuration.
 struct LocConf {

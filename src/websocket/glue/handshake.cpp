@@ -89,6 +89,16 @@ bool asks_for_websocket(const ngx_http_request_t& r) noexcept
            ngx::equals_ignoring_case(ngx::view(r.headers_in.upgrade->value), "websocket");
 }
 
+/// As nginx's own `if=`: an empty value or "0" says no.
+bool wants_compression(ngx_http_request_t& r, const Settings& settings)
+{
+    if (settings.compress != Compress::edge) return false;
+    if (settings.compress_condition == nullptr) return true;
+    ngx_str_t value{};
+    if (ngx_http_complex_value(&r, settings.compress_condition, &value) != NGX_OK) throw std::bad_alloc{};
+    return value.len != 0 && ngx::view(value) != "0";
+}
+
 /// What both sides have agreed on; nullopt: something only they understand.
 std::optional<Agreement> settle(ngx_http_request_t& r, const Settings& settings, const Handshake& handshake)
 {
@@ -103,7 +113,7 @@ std::optional<Agreement> settle(ngx_http_request_t& r, const Settings& settings,
         case UpstreamAnswer::Kind::none:
             break;
     }
-    if (settings.compress != Compress::edge) return agreement;
+    if (!wants_compression(r, settings)) return agreement;
     const auto agreed = negotiate_deflate(handshake.offer(), settings.wishes);
     if (!agreed) return agreement;
     const ngx_str_t value = ngx::copy(r.pool, agreed->response);

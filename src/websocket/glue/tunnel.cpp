@@ -39,6 +39,12 @@ void free_buffer(ngx_pool_t* pool, ngx_buf_t& buffer) noexcept
     buffer.start = buffer.pos = buffer.last = buffer.end = nullptr;
 }
 
+/// What nginx gathers responses and requests in, 16 KB; whole records are sent here.
+void free_tls_buffer(ngx_connection_t& c) noexcept
+{
+    if (c.ssl != nullptr && c.buffered == 0) ngx_ssl_free_buffer(&c);
+}
+
 std::vector<Byte> take(ngx_buf_t& buffer)
 {
     std::vector<Byte> bytes(buffer.pos, buffer.last);
@@ -55,14 +61,15 @@ Tunnel::Tunnel(ngx_http_request_t& r, const RelaySettings& settings, const Agree
 
 Tunnel* Tunnel::find(const ngx_http_request_t& r) noexcept
 {
-    return ngx::find<Tunnel>(r.pool);
+    const Owner* owner = ngx::find<Owner>(r.pool);
+    return owner != nullptr ? owner->get() : nullptr;
 }
 
 void Tunnel::prepare(ngx_http_request_t& r, const RelaySettings& settings, const Agreement& agreement)
 {
     ngx_http_cleanup_t* end = ngx_http_cleanup_add(&r, 0);
     if (end == nullptr) throw std::bad_alloc{};
-    auto& tunnel = ngx::make<Tunnel>(r.pool, r, settings, agreement);
+    Tunnel& tunnel = *ngx::make<Owner>(r.pool, std::make_unique<Tunnel>(r, settings, agreement));
     tunnel.steal_early_bytes();
     end->data = &tunnel;
     end->handler = [](void* data) noexcept { static_cast<Tunnel*>(data)->detach(); };
@@ -198,16 +205,27 @@ void Tunnel::drain_if_due(std::uint64_t now) noexcept
     const bool begun = ngx::guarded<bool>(client_.log, false, [&] {
         return !relay_->closing() && relay_->close_client(CloseCode::going_away, "", now);
     });
-    if (!begun) return;  // it is closing, or in the midst of a large frame: then the next time
+    if (begun) wake_by_list();  // else it is closing, or in the midst of a large frame: then the next time
+}
+
+void Tunnel::keep_alive(std::uint64_t now) noexcept
+{
+    if (step_ != Step::running) return;
+    const bool begun = ngx::guarded<bool>(client_.log, false, [&] { return relay_->keep_alive(now); });
+    if (begun) wake_by_list();
+}
+
+void Tunnel::wake_by_list() noexcept
+{
     ngx_http_set_log_request(client_.log, &r_);
     ngx_connection_t* c = &client_;
     wake(Woken::by_timer);
     ngx_http_run_posted_requests(c);
 }
 
-void Tunnel::release_if_idle(std::uint64_t now) noexcept
+bool Tunnel::release_if_idle(std::uint64_t now) noexcept
 {
-    if (step_ != Step::running || idle_ || now - last_moved_ < kIdleAfter) return;
+    if (step_ != Step::running || idle_ || now - last_moved_ < kIdleAfter) return false;
     idle_ = true;
     ngx::guarded<int>(client_.log, 0, [&] {
         relay_->release_idle();
@@ -216,6 +234,7 @@ void Tunnel::release_if_idle(std::uint64_t now) noexcept
         report();
         return 0;
     });
+    return true;
 }
 
 Tunnel::Next Tunnel::run(Woken by)
@@ -274,12 +293,14 @@ bool Tunnel::header_sent()
     if (header_sent_) return true;
     if (r_.out != nullptr || client_.buffered != 0) {
         if (ngx_http_output_filter(&r_, nullptr) == NGX_ERROR) {
-            client_lost();
+            client_lost(true);
             return true;
         }
         if (r_.out != nullptr || client_.buffered != 0) return false;
     }
     header_sent_ = true;
+    free_tls_buffer(client_);
+    free_tls_buffer(upstream_);
     return true;
 }
 
@@ -297,13 +318,13 @@ bool Tunnel::read_client(std::uint64_t now)
         }
         return true;
     }
-    if (client_lost_ || !client_.read->ready) return false;
+    if (client_lost_ || client_ended_ || !client_.read->ready) return false;
     // Who is not wanted any more is read nevertheless: an end, or what would cause a reset.
     if (!relay_->wants_client() && !relay_->ended() && !relay_->client_failed()) return false;
     const ssize_t n = client_.recv(&client_, scratch.data(), scratch.size());
     if (n == NGX_AGAIN) return false;
     if (n <= 0) {
-        client_lost();
+        client_lost(n < 0);
         return true;
     }
     if (!relay_->wants_client()) return true;
@@ -337,11 +358,13 @@ bool Tunnel::read_upstream(std::uint64_t now)
     return true;
 }
 
-void Tunnel::client_lost() noexcept
+void Tunnel::client_lost(bool broken) noexcept
 {
+    client_ended_ = true;
+    relay_->client_ended(broken);
+    if (!relay_->client_gone()) return;  // it waits for the answer to its Close
     client_lost_ = true;
     client_.read->eof = 1;
-    relay_->client_ended();
 }
 
 void Tunnel::upstream_lost(std::uint64_t now)
@@ -392,7 +415,7 @@ bool Tunnel::write_client()
 {
     if (client_lost_) return false;
     const Written written = write_front(client_, relay_->to_client());
-    if (written == Written::failed) client_lost();
+    if (written == Written::failed) client_lost(true);
     return written != Written::nothing;
 }
 
@@ -484,7 +507,9 @@ void Tunnel::arm_timer(std::uint64_t now) noexcept
     if (closing_since_ == 0 && relay_->closing()) closing_since_ = now;
     std::optional<std::uint64_t> at = relay_->deadline();
     if (closing_since_ != 0) at = std::min(at.value_or(UINT64_MAX), close_deadline());
+    if (at && timer_.event.timer_set && *at == timer_at_) return;
     if (at) {
+        timer_at_ = *at;
         // nginx leaves a timer alone that moves by less than 300 ms; ours must not be late by that.
         if (timer_.event.timer_set) ngx_del_timer(&timer_.event);
         ngx_add_timer(&timer_.event, *at > now ? static_cast<ngx_msec_t>(*at - now) : 1);

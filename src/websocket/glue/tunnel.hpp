@@ -16,7 +16,9 @@ namespace edge::websocket {
 /// Life:   prepare() in the header filter, before nginx's own tunnel starts; taking over from a posted event,
 ///         after it; the end by handing back to nginx's tunnel, which finds one side at its end and
 ///         finalizes the request. From there on only counts() is of use, until the request's pool goes.
-/// Owner:  the request's pool; taken apart by the request's clean-up, whoever ends the request.
+/// Owner:  the request's pool, which holds a pointer: it has no room left by then, and would take another 4
+/// KB.
+///         Taken apart by the request's clean-up, whoever ends the request.
 class Tunnel {
 public:
     /// Throws std::bad_alloc; nothing has changed then. `settings` lives as long as the request.
@@ -42,11 +44,14 @@ public:
     bool draining() const noexcept { return drain_at_ != 0; }
     /// Starts to close if it is time to. The tunnel may be gone afterwards.
     void drain_if_due(std::uint64_t now) noexcept;
-    /// Frees what an idle connection can do without.
-    void release_if_idle(std::uint64_t now) noexcept;
+    /// Frees what an idle connection can do without; whether it did.
+    bool release_if_idle(std::uint64_t now) noexcept;
+    /// Pings the client if it is time to. The tunnel may be gone afterwards.
+    void keep_alive(std::uint64_t now) noexcept;
 
 private:
     friend struct TunnelLinks;
+    using Owner = std::unique_ptr<Tunnel>;
 
     /// An event of nginx's that knows its tunnel; `event` first, so that the one's address is the other's.
     struct Hook {
@@ -66,11 +71,11 @@ private:
 
     void steal_early_bytes();
     void take_over() noexcept;
-    void free_core_buffers() noexcept;
     void detach() noexcept;
     void hand_back() noexcept;
 
     void wake(Woken by) noexcept;
+    void wake_by_list() noexcept;
     Next run(Woken by);
     Next check_timeouts(std::uint64_t now);
     bool header_sent();
@@ -78,7 +83,8 @@ private:
     bool read_upstream(std::uint64_t now);
     bool write_client();
     bool write_upstream();
-    void client_lost() noexcept;
+    /// `broken`: nothing can be sent any more.
+    void client_lost(bool broken) noexcept;
     void upstream_lost(std::uint64_t now);
     bool finished() noexcept;
     void note_flush() noexcept;
@@ -111,11 +117,13 @@ private:
     std::uint64_t last_moved_ = 0;  // milliseconds, as all times here
     std::uint64_t closing_since_ = 0;
     std::uint64_t drain_at_ = 0;  // 0: not draining
+    std::uint64_t timer_at_ = 0;  // what timer_ is set to, if it is
     CloseCode close_code_ = CloseCode::abnormal;
     Agreement::Mode mode_;
     Step step_ = Step::prepared;
     bool header_sent_ = false;
-    bool client_lost_ = false;
+    bool client_ended_ = false;  // nothing more comes from it
+    bool client_lost_ = false;   // nor goes to it
     bool upstream_lost_ = false;
     bool idle_ = false;  // release_idle() was called after the last traffic
 };

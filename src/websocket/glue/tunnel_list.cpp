@@ -1,20 +1,28 @@
 #include "websocket/glue/tunnel_list.hpp"
 
+#include <malloc.h>
+
 #include "websocket/glue/tunnel.hpp"
 
 namespace edge::websocket {
 
 namespace {
 
-constexpr ngx_msec_t kTick = 500;
-constexpr ngx_msec_t kTickDraining = 50;
-constexpr std::uint64_t kTicksPerIdleCheck = 10;
+/// Each tick looks after the next few; all of them have had their turn once in a second or two.
+constexpr ngx_msec_t kTick = 100;
+constexpr std::uint64_t kTicksPerRound = 20;
+constexpr std::uint64_t kLeastPerTick = 16;
+constexpr ngx_msec_t kTickDraining = 20;
+/// So many give back their memory in one tick.
+constexpr unsigned kReleasedPerTick = 64;
 /// The part of worker_shutdown_timeout over which Close frames are spread; the rest is for the answers.
 constexpr std::uint64_t kSpreadPercent = 70;
 
 constinit Tunnel* first = nullptr;
+constinit Tunnel* next_to_look_after = nullptr;
 constinit std::uint64_t count = 0;
-constinit std::uint64_t ticks = 0;
+/// Memory was given back since the heap was last asked to return it to the system.
+constinit bool heap_has_holes = false;
 constinit std::uint64_t draining_since = 0;
 
 struct Clock {
@@ -63,15 +71,36 @@ void drain(std::uint64_t now, std::uint64_t grace) noexcept
     for_each([&](Tunnel& tunnel) { tunnel.drain_if_due(now); });
 }
 
+/// Frees what idle ones hold, pings silent clients; so many at a time that nobody waits for it.
+void look_after_some(std::uint64_t now) noexcept
+{
+    unsigned released = 0;
+    Tunnel* tunnel = next_to_look_after != nullptr ? next_to_look_after : first;
+    for (std::uint64_t left = count / kTicksPerRound + kLeastPerTick; tunnel != nullptr && left != 0;
+         --left) {
+        next_to_look_after = TunnelLinks::next(*tunnel);  // remove() moves it on
+        if (tunnel->release_if_idle(now)) ++released;
+        tunnel->keep_alive(now);  // may be this one's last
+        tunnel = next_to_look_after;
+        if (released == kReleasedPerTick) break;
+    }
+    if (tunnel == nullptr) next_to_look_after = nullptr;
+    if (released != 0) {
+        heap_has_holes = true;
+    } else if (heap_has_holes && next_to_look_after == nullptr) {
+        heap_has_holes = false;
+        malloc_trim(0);
+    }
+}
+
 void on_tick(ngx_event_t* event) noexcept
 {
     const std::uint64_t now = ngx_current_msec;
     const std::uint64_t grace = ngx_exiting != 0 ? shutdown_timeout() : 0;
-    if (grace != 0) {
+    if (grace != 0)
         drain(now, grace);
-    } else if (++ticks % kTicksPerIdleCheck == 0) {
-        for_each([&](Tunnel& tunnel) { tunnel.release_if_idle(now); });
-    }
+    else
+        look_after_some(now);
     if (first != nullptr && !event->timer_set) ngx_add_timer(event, grace != 0 ? kTickDraining : kTick);
 }
 
@@ -97,6 +126,7 @@ void TunnelList::remove(Tunnel& tunnel) noexcept
 {
     Tunnel* next = TunnelLinks::next(tunnel);
     Tunnel* previous = TunnelLinks::previous(tunnel);
+    if (next_to_look_after == &tunnel) next_to_look_after = next;
     (previous != nullptr ? TunnelLinks::next(*previous) : first) = next;
     if (next != nullptr) TunnelLinks::previous(*next) = previous;
     --count;

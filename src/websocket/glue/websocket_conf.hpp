@@ -21,12 +21,21 @@ struct CompressConf {
     std::uint8_t window = 15;  ///< bits, 9 to 15
     std::uint8_t memory = 8;   ///< zlib's memLevel, 4 to 9
     bool context = true;       ///< what goes to the client is compressed with the messages before
+    ngx_http_complex_value_t* condition = nullptr;  ///< compressed unless its value is empty or "0"
 };
 
 struct LimitConf {
     std::uint64_t message = 16 * 1024 * 1024;  ///< bytes of a client's message, decompressed
     std::uint32_t buffer = 64 * 1024;          ///< bytes held for one side before the other is no longer read
     std::uint32_t frames = 0;                  ///< from a client, a second; 0: any number
+    std::uint64_t upstream_message = UINT64_MAX;  ///< bytes of an app's message
+    std::uint32_t ratio = 200;                    ///< of a client's message to what it came as; 0: any
+};
+
+/// edge_websocket_ping, in milliseconds; `after` 0: off.
+struct PingConf {
+    std::uint32_t after = 0;
+    std::uint32_t timeout = 0;
 };
 
 /// What a location says, for the tunnels that begin in it. Lives as long as the configuration.
@@ -34,6 +43,7 @@ struct Settings {
     RelaySettings relay;
     PriorityRules priority;  ///< what relay.priority points to
     Compress compress = Compress::edge;
+    ngx_http_complex_value_t* compress_condition = nullptr;
     DeflateWishes wishes;
 };
 
@@ -45,6 +55,7 @@ struct LocConf {
     const PriorityRules* priority;
     const CompressConf* compress;
     const LimitConf* limit;
+    const PingConf* ping;
     const Settings* settings;  ///< made by merge_loc_conf(); nullptr: off
 };
 
@@ -67,5 +78,6 @@ char* set_websocket_batch(ngx_conf_t* cf, LocConf& conf);
 char* set_websocket_priority(ngx_conf_t* cf, LocConf& conf);
 char* set_websocket_compress(ngx_conf_t* cf, LocConf& conf);
 char* set_websocket_limit(ngx_conf_t* cf, LocConf& conf);
+char* set_websocket_ping(ngx_conf_t* cf, LocConf& conf);
 
 }

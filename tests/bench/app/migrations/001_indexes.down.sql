@@ -1,0 +1,7 @@
+DROP INDEX CONCURRENTLY IF EXISTS users_email_idx;
+DROP INDEX CONCURRENTLY IF EXISTS users_storage_idx;
+DROP INDEX CONCURRENTLY IF EXISTS images_project_storage_idx;
+DROP INDEX CONCURRENTLY IF EXISTS images_name_idx;
+DROP INDEX CONCURRENTLY IF EXISTS images_project_name_key;
+DROP INDEX CONCURRENTLY IF EXISTS refresh_tokens_active_idx;
+DROP INDEX CONCURRENTLY IF EXISTS user_profiles_user_idx;

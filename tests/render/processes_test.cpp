@@ -1,0 +1,270 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <thread>
+
+#include "render/program.hpp"
+
+using namespace edge;
+using namespace edge::render::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+image::Job small()
+{
+    image::Job job;
+    job.target = image::Format::webp;
+    job.width = 50;
+    return job;
+}
+
+// Takes minutes unless it is ended.
+image::Job endless()
+{
+    image::Job job;
+    job.target = image::Format::avif;
+    job.quality.avif_effort = 9;
+    job.width = 4000;
+    job.enlarge = true;
+    job.limits.time_ms = 600'000;
+    return job;
+}
+
+bool is_encoding(int pid)
+{
+    return ticks_of(pid) > 40;
+}
+
+const std::string& photo()
+{
+    static const std::string bytes = picture("srgb.jpg");
+    return bytes;
+}
+
+image::Submit keyed(std::uint8_t key)
+{
+    image::Submit submit;
+    submit.key[3] = key;
+    return submit;
+}
+
+constexpr Start kTwoWorkers{.workers = 2};
+
+}
+
+BOOST_AUTO_TEST_SUITE(render_processes)
+
+BOOST_AUTO_TEST_CASE(ps_tells_what_they_are)
+{
+    Program program;
+    BOOST_TEST(program.hello().pid == static_cast<unsigned>(program.pid()));
+    BOOST_TEST(program.renders().empty());
+    program.render(photo(), small());
+    BOOST_TEST(title_of(program.pid()) == "nginx: edge render supervisor");
+    BOOST_REQUIRE(program.renders().size() == 1U);
+    BOOST_TEST(title_of(program.renders()[0]) == "nginx: edge render");
+}
+
+BOOST_AUTO_TEST_CASE(a_render_killed_in_the_middle_costs_one_answer)
+{
+    Start start;
+    start.processes = 2;
+    Program program{start};
+    for (const int signal : {SIGKILL, SIGSEGV}) {
+        const auto id = program.submit(photo(), endless());
+        const int victim = program.wait_for_render(is_encoding);
+        BOOST_TEST(program.render(photo(), small()).text() == "webp 50x38");
+        ::kill(victim, signal);
+        BOOST_TEST(program.answer_to(id).text() == "crashed");
+        BOOST_TEST(program.render(photo(), small()).text() == "webp 50x38");
+    }
+    BOOST_TEST(program.stats().crashed == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(what_takes_too_long_is_killed)
+{
+    Program program;
+    image::Job job = endless();
+    job.limits.time_ms = 300;
+    const auto id = program.submit(photo(), job);
+    const auto next = program.submit(photo(), small());
+    const Answer answer = program.answer_to(id);
+    BOOST_TEST(answer.text() == "timeout");
+    BOOST_TEST(answer.refused()->render_us >= 290'000U);
+    BOOST_TEST(program.answer_to(next).text() == "webp 50x38");
+    BOOST_TEST(program.stats().killed == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(what_nobody_waits_for_any_more_is_killed)
+{
+    Program program{kTwoWorkers};
+    const auto first = program.submit(photo(), endless(), 0, keyed(1));
+    const auto second = program.submit(photo(), endless(), 1, keyed(1));
+    const int render = program.wait_for_render(is_encoding);
+    program.cancel(first, 0);
+    std::this_thread::sleep_for(500ms);
+    BOOST_TEST(is_running(render));
+    program.cancel(second, 1);
+    BOOST_TEST(program.answer_to(program.submit(photo(), small(), 1, keyed(2)), 1).text() == "webp 50x38");
+    BOOST_TEST(!is_running(render));
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_goes_or_begins_anew_takes_its_jobs_along)
+{
+    Program program{kTwoWorkers};
+    program.submit(photo(), endless(), 0, keyed(1));
+    const int render = program.wait_for_render(is_encoding);
+    image::send(program.socket(0), image::Hello{.pid = 1});
+    BOOST_TEST(ends(render));
+    program.submit(photo(), endless(), 0, keyed(1));
+    const int again = program.wait_for_render(is_encoding);
+    program.close_socket(0);
+    BOOST_TEST(ends(again));
+    BOOST_TEST(program.answer_to(program.submit(photo(), small(), 1, keyed(2)), 1).text() == "webp 50x38");
+}
+
+BOOST_AUTO_TEST_CASE(one_render_serves_all_who_ask_for_the_same)
+{
+    Program program{kTwoWorkers};
+    // The only process is taken, so the others meet in the queue.
+    const auto blocker = program.submit(photo(), endless(), 0, keyed(9));
+    program.wait_for_render(is_encoding);
+    const auto first = program.submit(photo(), small(), 0, keyed(1));
+    const auto second = program.submit(photo(), small(), 1, keyed(1));
+    const auto alone = program.submit(photo(), small(), 1, image::Submit{});
+    program.stats(1);
+    program.cancel(blocker);
+    const Answer one = program.answer_to(first, 0);
+    const Answer two = program.answer_to(second, 1);
+    const Answer three = program.answer_to(alone, 1);
+    BOOST_TEST((one.file == two.file));
+    BOOST_TEST(!one.done()->shared);
+    BOOST_TEST(two.done()->shared);
+    BOOST_TEST(!three.done()->shared);
+    const auto stats = program.stats(1);
+    BOOST_TEST(stats.rendered == 2U);
+    BOOST_TEST(stats.coalesced == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_queue_is_said_at_once_and_who_waits_too_long_is_told)
+{
+    Start start;
+    start.queue = 1;
+    Program program{start};
+    const auto blocker = program.submit(photo(), endless());
+    program.wait_for_render(is_encoding);
+    image::Submit soon;
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    soon.deadline_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + 1200;
+    const auto queued = program.submit(photo(), small(), 0, soon);
+    BOOST_TEST(program.render(photo(), small()).text() == "queue_full");
+    const Answer late = program.answer_to(queued);
+    BOOST_TEST(late.text() == "expired");
+    BOOST_TEST(late.refused()->queue_us > 0U);
+    program.cancel(blocker);
+}
+
+BOOST_AUTO_TEST_CASE(only_sealed_sources_are_read)
+{
+    Program program;
+    const image::Descriptor file = image::create_memfd("test");
+    BOOST_TEST(::write(file.get(), photo().data(), photo().size()) == static_cast<ssize_t>(photo().size()));
+    BOOST_TEST(program.answer_to(program.submit(file.get(), small(), 0, image::Submit{})).text() ==
+               "bad_request");
+    BOOST_TEST(image::seal(file.get()));
+    BOOST_TEST(program.answer_to(program.submit(file.get(), small(), 0, image::Submit{})).text() ==
+               "webp 50x38");
+    const image::Descriptor pipe{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+    BOOST_TEST(program.answer_to(program.submit(pipe.get(), small(), 0, image::Submit{})).text() ==
+               "bad_request");
+}
+
+BOOST_AUTO_TEST_CASE(a_worker_that_talks_nonsense_is_cut_off_alone)
+{
+    Program program{kTwoWorkers};
+    program.hello(0);
+    BOOST_TEST(::write(program.socket(0), "nonsense", 8) == 8);
+    char end[300];
+    ::fcntl(program.socket(0), F_SETFL, 0);
+    BOOST_TEST(::read(program.socket(0), end, sizeof end) == 0);
+    BOOST_TEST(program.answer_to(program.submit(photo(), small(), 1, image::Submit{}), 1).text() ==
+               "webp 50x38");
+}
+
+BOOST_AUTO_TEST_CASE(a_render_is_replaced_after_its_jobs)
+{
+    Start start;
+    start.jobs = 2;
+    Program program{start};
+    for (int n = 0; n < 5; ++n) BOOST_TEST(program.render(photo(), small()).text() == "webp 50x38");
+    BOOST_TEST(program.stats().recycled == 2U);
+    BOOST_TEST(program.stats().crashed == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(renders_die_with_their_supervisor)
+{
+    Program program;
+    program.submit(photo(), endless());
+    const int render = program.wait_for_render(is_encoding);
+    ::kill(program.pid(), SIGKILL);
+    BOOST_TEST(ends(program.pid()));
+    BOOST_TEST(ends(render));
+}
+
+BOOST_AUTO_TEST_CASE(the_supervisor_outlives_its_parent_but_not_the_workers)
+{
+    Start start;
+    start.in_own_parent = true;
+    Program program{start};
+    program.submit(photo(), endless());
+    const int render = program.wait_for_render(is_encoding);
+    ::kill(program.parent(), SIGKILL);
+    ::waitpid(program.parent(), nullptr, 0);
+    std::this_thread::sleep_for(200ms);
+    BOOST_TEST(is_running(program.pid()));
+    BOOST_TEST(is_running(render));
+    program.close_socket();
+    BOOST_TEST(ends(program.pid()));
+    BOOST_TEST(ends(render));
+}
+
+BOOST_AUTO_TEST_CASE(signals_for_nginx_do_not_end_it_but_sigterm_does)
+{
+    Program program;
+    program.render(photo(), small());
+    const int render = program.renders().at(0);
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+        ::kill(program.pid(), signal);
+    BOOST_TEST(program.render(photo(), small()).text() == "webp 50x38");
+    BOOST_TEST(program.renders().at(0) == render);
+    ::kill(program.pid(), SIGTERM);
+    BOOST_TEST(ends(program.pid()));
+    BOOST_TEST(ends(render));
+}
+
+BOOST_AUTO_TEST_CASE(there_is_one_supervisor_for_an_alive_file)
+{
+    const image::Descriptor alive = image::create_memfd("alive");
+    Start start;
+    start.alive = alive.get();
+    Program first{start};
+    first.hello();
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    BOOST_TEST(::fcntl(alive.get(), F_GETLK, &lock) == 0);
+    BOOST_TEST(lock.l_type == F_WRLCK);
+    BOOST_TEST(lock.l_pid == first.pid());
+    Program second{start};
+    int status = -1;
+    BOOST_TEST(::waitpid(second.pid(), &status, 0) == second.pid());
+    BOOST_TEST(WEXITSTATUS(status) == 0);
+    BOOST_TEST(is_running(first.pid()));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
