@@ -1,10 +1,12 @@
 #include "redis/reply.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <memory_resource>
 #include <new>
 #include <optional>
+#include <utility>
 
 extern "C" {
 #include <hiredis/read.h>
@@ -16,6 +18,7 @@ namespace {
 
 // hiredis wants an object for each reply; those handed over at once need none.
 constexpr char kHandedOver = 0;
+constexpr std::size_t kLarge = 8 * 1024;
 
 }
 
@@ -29,6 +32,9 @@ struct ReplyReader::State {
     Reply root;
     std::string_view error;
     bool stopped = false;
+    std::unique_ptr<char[]> large;  ///< a large string with the line end after it
+    std::size_t large_size = 0;     ///< 0: there is none
+    std::size_t large_have = 0;
 
     State(Sink to, void* whose, const ReplyLimits& most) : sink{to}, owner{whose}, limits{most} {}
     ~State()
@@ -159,19 +165,83 @@ ReplyReader::ReplyReader(Sink sink, void* owner, const ReplyLimits& limits)
 
 ReplyReader::~ReplyReader() = default;
 
+/// `bytes` are what has come of the next reply. When that is a large string whose end has not come, it is
+/// collected here and not by hiredis.
+bool ReplyReader::begin_large(std::string_view bytes) noexcept
+{
+    State& state = *state_;
+    const auto length = announced(bytes);
+    if (!length || *length < kLarge || *length > state.limits.bytes) return false;
+    const std::size_t header = bytes.find("\r\n") + 2;
+    if (header < 2 || bytes.size() - header >= *length + 2) return false;
+    char digits[24];
+    const auto written = std::to_chars(digits, digits + sizeof(digits), *length);
+    if (bytes.substr(1, header - 3) !=
+        std::string_view{digits, static_cast<std::size_t>(written.ptr - digits)})
+        return false;  // what stands there is hiredis' to judge
+    state.large.reset(new (std::nothrow) char[*length + 2]);
+    if (!state.large) return false;
+    state.large_size = *length + 2;
+    state.large_have = bytes.size() - header;
+    std::memcpy(state.large.get(), bytes.data() + header, state.large_have);
+    return true;
+}
+
+std::span<char> ReplyReader::room() noexcept
+{
+    State& state = *state_;
+    return {state.large.get() + state.large_have, state.large_size - state.large_have};
+}
+
+bool ReplyReader::take(std::size_t n) noexcept
+{
+    State& state = *state_;
+    if (!state.error.empty()) return false;
+    state.large_have += n;
+    if (state.large_have < state.large_size) return true;
+    const auto string = std::exchange(state.large, nullptr);
+    const std::size_t size = std::exchange(state.large_size, 0) - 2;
+    state.large_have = 0;
+    if (string[size] != '\r' || string[size + 1] != '\n') {
+        state.error = "a string is longer than it should be";
+        return false;
+    }
+    Reply reply;
+    reply.type = Reply::Type::string;
+    reply.text = {string.get(), size};
+    if (!state.stopped) state.sink(state.owner, reply);
+    return true;
+}
+
 bool ReplyReader::feed(std::string_view bytes) noexcept
 {
     State& state = *state_;
     redisReader* reader = state.reader;
     if (!state.error.empty()) return false;
+    if (state.large_size != 0) {
+        const std::span<char> into = room();
+        const std::size_t n = std::min(into.size(), bytes.size());
+        std::memcpy(into.data(), bytes.data(), n);
+        if (!take(n)) return false;
+        bytes.remove_prefix(n);
+    }
+    if (bytes.empty() || state.stopped) return true;
+    const bool between = reader->ridx < 0 && reader->pos == reader->len;
+    if (between && begin_large(bytes)) return true;
     if (redisReaderFeed(reader, bytes.data(), bytes.size()) != REDIS_OK) {
         state.error = "out of memory";
         return false;
     }
     for (;;) {
         // Between two replies: what announces too much is refused while there is but its header.
-        if (reader->ridx < 0 && reader->pos < reader->len) {
-            const auto length = announced({reader->buf + reader->pos, reader->len - reader->pos});
+        if (reader->ridx < 0) {
+            const std::string_view rest{reader->buf + reader->pos, reader->len - reader->pos};
+            if (rest.empty()) break;
+            if (begin_large(rest)) {
+                reader->pos = reader->len;
+                break;
+            }
+            const auto length = announced(rest);
             if (!length) break;
             if (*length > state.limits.bytes) {
                 state.error = "a reply is larger than any there should be";

@@ -41,7 +41,8 @@ struct ReplyLimits {
 class ReplyReader {
 public:
     /// `reply` and what it points to are valid in the call only: a string lies in the buffer it was read
-    /// into. The call may do anything but feed or destroy the reader.
+    /// into; a large one, which hiredis would copy as it grows, in one of its own size. The call may do
+    /// anything but feed or destroy the reader.
     using Sink = void (*)(void* owner, const Reply& reply) noexcept;
 
     /// Throws std::bad_alloc.
@@ -50,6 +51,11 @@ public:
     ReplyReader(const ReplyReader&) = delete;
     ReplyReader& operator=(const ReplyReader&) = delete;
 
+    /// Where the next bytes may be read to without being fed: the rest of a large string that is not part of
+    /// an array. Empty: there is none. After reading, take() says how many there are.
+    std::span<char> room() noexcept;
+    /// As feed().
+    bool take(std::size_t n) noexcept;
     /// false: this is no RESP, or more than the limits allow, or there is no memory; nothing may be fed any
     /// more and error() says why.
     bool feed(std::string_view bytes) noexcept;
@@ -59,6 +65,7 @@ public:
 
 private:
     struct State;
+    bool begin_large(std::string_view bytes) noexcept;
     std::unique_ptr<State> state_;
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 using namespace edge;
 
-constexpr redis::ReplyLimits kLimits{.bytes = 4096, .elements = 64};
+constexpr redis::ReplyLimits kLimits{.bytes = 16384, .elements = 64};
 
 struct Seen {
     std::string text;

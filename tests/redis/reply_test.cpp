@@ -1,5 +1,6 @@
 #include "redis/reply.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,54 @@ BOOST_AUTO_TEST_CASE(every_kind_of_reply_is_read_however_it_is_cut)
         BOOST_TEST(well);
         BOOST_TEST(got.replies == kAllReplies, boost::test_tools::per_element());
     }
+}
+
+BOOST_AUTO_TEST_CASE(large_strings_are_read_in_place_between_all_others)
+{
+    const std::string large(20'000, 'l');
+    const std::string larger(70'000, 'm');
+    const std::string bulk = [&] {
+        std::string out = "+first\r\n";
+        for (const std::string& text : {large, larger, std::string{"small"}, large})
+            out += "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n:1\r\n";
+        return out + "*2\r\n$20000\r\n" + large + "\r\n+x\r\n$20000\r\n" + large + "\r\n";
+    }();
+    const std::vector<std::string> expected{
+        "+first", "$" + large, ":1", "$" + larger,          ":1",       "$small",
+        ":1",     "$" + large, ":1", "[$" + large + " +x]", "$" + large};
+    for (const std::size_t piece : {1U, 7U, 100U, 8191U, 16'384U, 65'536U, 1'000'000U}) {
+        for (const bool direct : {false, true}) {
+            Collected got;
+            ReplyReader reader{Collected::sink, &got};
+            std::string_view rest = bulk;
+            bool in_place = false;
+            while (!rest.empty()) {
+                const std::span<char> room = direct ? reader.room() : std::span<char>{};
+                const std::size_t n = std::min({piece, rest.size(), room.empty() ? SIZE_MAX : room.size()});
+                if (room.empty()) {
+                    BOOST_REQUIRE(reader.feed(rest.substr(0, n)));
+                } else {
+                    std::copy_n(rest.data(), n, room.data());
+                    BOOST_REQUIRE(reader.take(n));
+                    in_place = true;
+                }
+                rest.remove_prefix(n);
+            }
+            BOOST_TEST(got.replies.size() == expected.size());
+            BOOST_TEST((got.replies == expected), piece);
+            BOOST_TEST(in_place == (direct && piece < bulk.size()));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_large_string_that_does_not_end_where_it_should_is_refused)
+{
+    Collected got;
+    ReplyReader reader{Collected::sink, &got};
+    BOOST_TEST(reader.feed("$10000\r\n"));
+    BOOST_TEST(!reader.feed(std::string(10'010, 'x')));
+    BOOST_TEST(reader.error() != "");
+    BOOST_TEST(got.replies.empty());
 }
 
 BOOST_AUTO_TEST_CASE(garbage_is_refused_and_stays_refused)

@@ -370,7 +370,10 @@ void Connection::read_all() noexcept
             ngx_post_event(c_->read, (&ngx_posted_next_events));
             return;
         }
-        const ssize_t n = c_->recv(c_, inbox.data(), inbox.size());
+        const std::span<char> direct = reader_->room();
+        const ssize_t n = direct.empty()
+                              ? c_->recv(c_, inbox.data(), inbox.size())
+                              : c_->recv(c_, reinterpret_cast<u_char*>(direct.data()), direct.size());
         if (n == NGX_AGAIN) break;
         if (n <= 0) {
             // A server may end what is idle: that says nothing of its health.
@@ -380,8 +383,9 @@ void Connection::read_all() noexcept
         last_byte_ = ngx_current_msec;
         now_us_ = clock_us();
         reading_ = true;
-        const bool understood =
-            reader_->feed({reinterpret_cast<char*>(inbox.data()), static_cast<std::size_t>(n)});
+        const auto size = static_cast<std::size_t>(n);
+        const bool understood = direct.empty() ? reader_->feed({reinterpret_cast<char*>(inbox.data()), size})
+                                               : reader_->take(size);
         reading_ = false;
         if (doomed_) {
             const Failure why = *doomed_;
