@@ -240,7 +240,7 @@ int run_program(const char* program, double seconds, const image::Job& job,
     }
     const std::chrono::duration<double> taken = Clock::now() - start;
     const double used = ticks() - before;
-    std::this_thread::sleep_for(std::chrono::milliseconds{300});
+    std::this_thread::sleep_for(std::chrono::milliseconds{1500});
     const std::uint64_t rest = resident_tree(pid);
     pair.worker.reset();
     ::waitpid(pid, nullptr, 0);

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "image/channel.hpp"
+#include "render/process/memory.hpp"
 #include "render/process/sandbox.hpp"
 #include "render/process/title.hpp"
 #include "render/vips/pipeline.hpp"
@@ -25,11 +26,15 @@ std::uint32_t microseconds_since(Clock::time_point start) noexcept
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
 }
 
-void wait_for(int socket, short events) noexcept
+// False: `ms` passed before; -1 waits for ever.
+bool wait_for(int socket, short events, int ms = -1) noexcept
 {
     pollfd wait{socket, events, 0};
-    ::poll(&wait, 1, -1);
+    return ::poll(&wait, 1, ms) != 0;
 }
+
+// Without work for so long a process rests.
+constexpr int kRestMs = 500;
 
 bool answer(int socket, const image::Message& message, int attached = -1) noexcept
 {
@@ -97,12 +102,14 @@ int run_render(const RenderOptions& options, int argc, char** argv)
         return 1;
     }
     set_title(argc, argv, "nginx: edge render");
-    ::malloc_trim(0);
     image::Hello hello;
     hello.pid = static_cast<std::uint32_t>(::getpid());
     if (!answer(socket, hello)) return 0;
     for (;;) {
-        wait_for(socket, POLLIN);
+        if (!wait_for(socket, POLLIN, kRestMs)) {
+            release_memory();
+            wait_for(socket, POLLIN);
+        }
         image::Received received = image::receive(socket);
         if (received.kind == image::Received::Kind::nothing) continue;
         if (received.kind != image::Received::Kind::message) return 0;

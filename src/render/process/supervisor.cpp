@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "render/process/memory.hpp"
 #include "render/process/title.hpp"
 #include "render/sniff.hpp"
 
@@ -272,6 +273,8 @@ int run_supervisor(const SupervisorOptions& options, int argc, char** argv)
         }
     }
     set_title(argc, argv, "nginx: edge render supervisor");
+    // libvips is here for the render processes: this one never runs it.
+    release_memory();
     Supervisor supervisor{options};
     return supervisor.run();
 }
