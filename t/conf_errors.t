@@ -248,7 +248,7 @@ my @refused = (
     ['location', 'edge_cache_stale off; edge_cache_stale if_error=1h;', $twice],
 
     ['http', 'edge_redis shared;', $syntax],
-    ['http', 'edge_redis shared pool=2;', qr/edge_redis: parameter 2 is no URL|edge_redis: expected a name and one URL, as in edge_redis main redis:\/\/10\.0\.0\.5:6379/],
+    ['http', 'edge_redis shared pool=2;', qr/edge_redis: expected a name and an URL, as in edge_redis main redis:\/\/10\.0\.0\.5:6379/],
     ['http', 'edge_redis shared 10.0.0.5:6379;', qr/edge_redis: parameter 2 is no URL: expected redis:\/\/host:port, rediss:\/\/host:port or unix:\/path/],
     ['http', 'edge_redis shared redis://user:secret@h:0;', qr/edge_redis: parameter 2 is no URL: expected a port from 1 to 65535(?!.*secret)/],
     ['http', 'edge_redis shared redis://127.0.0.1 pool=0;', qr/edge_redis: "pool=0", expected 1 to 16 connections of a worker, as in pool=2/],
@@ -301,6 +301,15 @@ my @refused = (
     ['if', 'edge_status json;', $place],
 
     ['location', 'edge_cache_ttl 1m;', qr/unknown directive "edge_cache_ttl"/],
+    ['http', 'edge_redis r redis://10.0.0.1 redis://10.0.0.2;', qr/edge_redis: several URLs are nodes of a cluster \(cluster=on\) or Sentinels \(sentinel=name\)/],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=on sentinel=shop;', qr/edge_redis: cluster=on and sentinel= exclude each other/],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=yes;', qr/edge_redis: "cluster=yes", expected cluster=on or cluster=off/],
+    ['http', 'edge_redis r redis://10.0.0.1 replicas=on;', qr/edge_redis: replicas=on needs cluster=on or sentinel=name/],
+    ['http', 'edge_redis r unix:/run/r.sock cluster=on;', qr/edge_redis: the nodes of a cluster .* not unix:/],
+    ['http', 'edge_redis r redis://10.0.0.1/1 cluster=on;', qr/edge_redis: a cluster has database 0 only/],
+    ['http', 'edge_redis r redis://10.0.0.1/1 sentinel=shop;', qr/edge_redis: a Sentinel has no databases; .* as in sentinel=redis:\/\/mymaster\/1/],
+    (map { ['http', "edge_redis r redis://10.0.0.1 sentinel=$_;", qr/edge_redis: expected the name that Sentinel gives the master, as in sentinel=mymaster or sentinel=redis:/] }
+        '', 'shop:6380', 'user@shop', '%41', 'redis://shop:6380', 'http://shop', 'unix:/run/r.sock', 'redis://shop/x'),
 );
 
 for my $row (@refused) {
@@ -394,7 +403,7 @@ my @accepted = (
     ['location', 'edge_cache_stale while_revalidate=30s if_error=1h;'],
     ['location', 'edge_cache_stale if_error=1d;'],
     ['location', 'edge_cache_stale off;'],
-    ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop: replicas=on;'],
+    ['http', 'edge_redis a redis://127.0.0.1; edge_redis b redis://user:pw@[::1]:7000/3 connect_timeout=2s timeout=50ms pool=16 prefix=shop:;'],
     ['http', 'edge_redis a unix:/run/redis.sock?db=1 prefix= cut_off=500ms keep_purges=1h;'],
     ['http+zone', 'edge_redis a redis://127.0.0.1; edge_cache main redis=a; edge_cache_collapse on wait=2s across=redis;'],
     ['http', 'edge_redis a rediss://127.0.0.1 tls_verify=off tls_name=redis.test;'],
@@ -409,6 +418,11 @@ my @accepted = (
     ['location', 'edge_websocket_ping off; edge_websocket_compress if=$arg_deflate level=2;'],
     ['http', 'edge_websocket on; edge_websocket_batch delay=100ms; edge_websocket_compress min=0 level=9 window=9 memory=4 context=off;'],
     ['server', 'edge_websocket_compress upstream; edge_websocket_priority event=done event=/admin,done prefix=! binary smaller=10 larger=4k engineio=off;'],
+    ['http', 'edge_redis r redis://10.0.0.1:7000 rediss://user:pw@10.0.0.2 cluster=on replicas=on tls_verify=off;'],
+    ['http', 'edge_redis r redis://10.0.0.1 cluster=off;'],
+    ['http', 'edge_redis r redis://:pw@10.0.0.1:26379 unix:/run/sentinel.sock sentinel=shop-1 replicas=on;'],
+    ['http', 'edge_redis r redis://10.0.0.1:26379 sentinel=redis://user:p%40w@shop/3;'],
+    ['http', 'edge_redis r redis://10.0.0.1:26379 sentinel=rediss://shop tls_verify=off;'],
     ['location', 'edge_purge;'],
     ['location', 'edge_purge main;'],
     ['bare location', 'edge_purge;'],

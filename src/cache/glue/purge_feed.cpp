@@ -201,7 +201,10 @@ void PurgeFeed::tick() noexcept
 
 void PurgeFeed::act()
 {
-    if (ngx_exiting) return resign();
+    if (ngx_exiting) {
+        if (!in_reader_) resign();
+        return;
+    }
     if (!follower_) lead();
     if (!follower_) return;
     // One that was just made has its time too.
@@ -305,6 +308,7 @@ void PurgeFeed::report(bool reaches, std::string_view why) noexcept
 void PurgeFeed::read()
 {
     if (reopen_) {
+        if (in_reader_) return;
         if (reading_.under_way()) reading_.cancel();
         reader_.reset();
         reopen_ = false;
@@ -333,15 +337,21 @@ void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
     ngx::guarded<int>(ngx_cycle->log, 0, [&] {
         if (!follower_) return 0;
         const auto items = answer.well() ? read_items(answer.reply) : std::nullopt;
-        if (items)
+        if (items) {
             follower_->replay(touch_clock(), *items);
-        else
-            reopen_ = true;
+            return 0;
+        }
+        reopen_ = true;
+        redis::Client* client = redis::client_of(link_.redis);
+        if (client != nullptr && !answer.well()) client->heed(answer, log_key_);
         return 0;
     });
-    // Not from in here: the connection may have to go.
     arm(1);
-    if (!reopen_) tick();
+    if (reopen_) return;
+    in_reader_ = true;
+    tick();
+    in_reader_ = false;
+    if (reopen_ || ngx_exiting) arm(1);
 }
 
 void PurgeFeed::trim()

@@ -64,7 +64,8 @@ private:
     redis::Call reading_;
     redis::Call trimming_;
     std::unique_ptr<redis::Connection> reader_;
-    bool reopen_ = false;  ///< the reading connection is to be made anew
+    bool reopen_ = false;     ///< the reading connection is to be made anew
+    bool in_reader_ = false;  ///< in a handler of that connection: it can't go now
     ngx_msec_t reopen_at_ = 0;
     ngx_msec_t opened_at_ = 0;
     std::uint64_t everywhere_ = 0;  ///< as known when those who wait were woken last

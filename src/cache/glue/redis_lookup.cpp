@@ -44,6 +44,7 @@ public:
     bool start()
     {
         sequence_ = q_.conf->zone->purges.sequence();
+        until_ = ngx_current_msec + client_.settings().timeout;
         return ask(value_key(client_.settings().prefix, ngx::view(q_.key), ngx::view(q_.selected_key)));
     }
     ngx_int_t wait()
@@ -75,8 +76,12 @@ private:
 
     bool ask(std::string key)
     {
+        // However many values it takes, the request waits for all of them together no longer than for one.
+        const auto left = static_cast<ngx_msec_int_t>(until_ - ngx_current_msec);
+        if (left <= 0) return false;
         asked_ = std::move(key);
-        return client_.send(&call_, asked_, redis::Access::read, redis::Command{"GET", asked_});
+        return client_.send(&call_, asked_, redis::Access::read, redis::Command{"GET", asked_},
+                            static_cast<ngx_msec_t>(left));
     }
 
     void answered(const redis::Answer& answer) noexcept
@@ -208,6 +213,7 @@ private:
     Hooks hooks_{};
     std::string asked_;           ///< the key
     std::string base_;            ///< of a cut body's parts
+    ngx_msec_t until_ = 0;        ///< when the request goes on without
     std::uint64_t sequence_ = 0;  ///< of purges here, when Redis was asked
     std::uint64_t generation_ = 0;
     Parts parts_{0, 0};

@@ -134,6 +134,7 @@ void Addresses::ask() noexcept
 void Addresses::answered() noexcept
 {
     ngx_resolver_ctx_t* answer = std::exchange(asking_, nullptr);
+    answered_ = true;
     const time_t valid_for = std::max<time_t>(answer->valid - ngx_time(), kShortest);
     const bool well = answer->state == NGX_OK && answer->naddrs != 0;
     if (!well) {

@@ -26,6 +26,8 @@ public:
 
     /// nullptr: none is known yet.
     const Address* next() noexcept;
+    /// Whether there was no answer yet, good or bad.
+    bool is_first_asked() const noexcept { return !answered_ && resolver_ != nullptr; }
     /// Whether this one, by its text, is one of them still.
     bool has(std::string_view text) const noexcept;
     /// No more questions.
@@ -49,6 +51,7 @@ private:
     void* owner_;
     std::vector<Address> known_;
     std::size_t turn_ = 0;
+    bool answered_ = false;
     ngx_resolver_ctx_t* asking_ = nullptr;
     Hooks hooks_{};
 };

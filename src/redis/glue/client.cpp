@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "nginx/barrier.hpp"
+#include "redis/glue/cluster.hpp"
+#include "redis/glue/sentinel_set.hpp"
 
 namespace edge::redis {
 
@@ -46,7 +48,8 @@ public:
 private:
     void answered(const Answer& answer) noexcept
     {
-        if (answer.failure == Failure::error_reply && tries_ < kMostTries) {
+        // After a time-out there is no time left for another.
+        if (!answer.well() && answer.failure != Failure::timed_out && tries_ < kMostTries) {
             const Topology::Redirect to = topology_.redirect(answer, key_, access_, tries_);
             if (to.node != nullptr && send(*to.node, to.asking)) return;
         }
@@ -74,12 +77,14 @@ std::vector<Entry>* clients = nullptr;
 
 }
 
-std::unique_ptr<Topology> make_single(const Settings& settings)
+std::unique_ptr<Topology> make_topology(const Settings& settings)
 {
+    if (settings.cluster) return make_cluster(settings);
+    if (!settings.sentinel.set.empty()) return make_sentinel_set(settings);
     return std::make_unique<Single>(settings);
 }
 
-Client::Client(const Settings& settings) : settings_{settings}, topology_{make_single(settings)} {}
+Client::Client(const Settings& settings) : settings_{settings}, topology_{make_topology(settings)} {}
 
 Client::~Client() = default;
 

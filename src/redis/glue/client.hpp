@@ -29,9 +29,9 @@ public:
 
     /// The node for commands on `key`; empty key: any that takes writes. nullptr: none is known now.
     virtual Node* node_for(std::string_view key, Access access) noexcept = 0;
-    /// A reply to a command on `key` is an error. The node to send it to once more (`asking`: behind ASKING),
-    /// or nullptr: the error stands. `tries`: how often it has been sent. Never called by a topology that
-    /// says false in redirects().
+    /// A command on `key` was answered with an error, or not at all. The node to send it to once more
+    /// (`asking`: behind ASKING), or nullptr: so it stands. `tries`: how often it has been sent. Never called
+    /// for a topology that says false in redirects().
     struct Redirect {
         Node* node = nullptr;
         bool asking = false;
@@ -44,8 +44,8 @@ public:
     virtual void stop() noexcept = 0;
 };
 
-/// One server.
-std::unique_ptr<Topology> make_single(const Settings& settings);
+/// The one that the settings describe.
+std::unique_ptr<Topology> make_topology(const Settings& settings);
 
 /// A Redis, however many servers it is.
 class Client {
@@ -65,6 +65,12 @@ public:
               ngx_msec_t timeout = 0) noexcept;
     /// The node itself, for a connection of one's own (Node::dedicated). nullptr: none is known now.
     Node* node_for(std::string_view key, Access access) noexcept { return topology_->node_for(key, access); }
+    /// For who has such a connection and got an answer on it that is none: what it says of who serves `key`
+    /// (MOVED, READONLY, a lost connection) is heeded by the next node_for().
+    void heed(const Answer& answer, std::string_view key) noexcept
+    {
+        if (topology_->redirects()) static_cast<void>(topology_->redirect(answer, key, Access::write, 1));
+    }
 
     const Settings& settings() const noexcept { return settings_; }
 

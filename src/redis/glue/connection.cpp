@@ -53,6 +53,7 @@ std::string_view Connection::Segment::rest() const noexcept
 
 Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
 {
+    if (use_ == Use::dedicated) node_.add_dedicated(*this);
     hooks_.owner = this;
     hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
     // nginx's own lines about each attempt would repeat what the node says once.
@@ -70,12 +71,12 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
     hooks_.flush.handler = [](ngx_event_t* event) noexcept {
         reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, flush))->owner->flush();
     };
-    if (use_ == Use::dedicated) node_.enlist(*this);
+    if (use_ == Use::dedicated) node_.add_dedicated(*this);
 }
 
 Connection::~Connection()
 {
-    if (use_ == Use::dedicated) node_.delist(*this);
+    if (use_ == Use::dedicated) node_.remove_dedicated(*this);
     disconnect();
     if (!pending_.empty()) observer.in_flight(node_.number(), -static_cast<int>(pending_.size()));
 }
@@ -151,7 +152,9 @@ bool Connection::connect() noexcept
 {
     const Address* address = node_.next_address();
     if (address == nullptr) {
-        if (use_ == Use::shared) node_.failed(Failure::lost, "its name is not resolved");
+        // Its first question has its time.
+        if (use_ == Use::shared && !node_.is_being_named())
+            node_.failed(Failure::lost, "its name is not resolved");
         return false;
     }
     const bool begun = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
@@ -414,14 +417,16 @@ void Connection::on_reply(const Reply& reply) noexcept
     observer.answered(number, now_us_ - done.sent_us);
     if (reply.is_string()) node_.note_size(reply.text.size());
     const Failure failure = reply.is_error() ? Failure::error_reply : Failure::none;
-    if (failure != Failure::none) observer.failed(number, failure);
+    const bool redirects =
+        reply.is_error() && (reply.error_is("MOVED") || reply.error_is("ASK") || reply.error_is("TRYAGAIN"));
+    if (failure != Failure::none && !redirects) observer.failed(number, failure);
     if (use_ == Use::shared) {
         // With these it answers, but to nobody's use.
-        if (reply.error_is("LOADING") || reply.error_is("NOAUTH") || reply.error_is("MASTERDOWN") ||
-            reply.error_is("CLUSTERDOWN")) {
+        if (reply.error_is("LOADING") || reply.error_is("NOAUTH")) {
             node_.failed(failure, reply.text);
         } else if (done.deadline != kNever) {
             node_.succeeded();
+            if (reply.is_error() && !redirects) node_.complained(reply.text);
         }
     }
     const_cast<Wait&>(done.wait).hand_over({failure, reply, node_});

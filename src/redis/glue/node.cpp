@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "nginx/barrier.hpp"
 
@@ -9,8 +10,22 @@ namespace edge::redis {
 
 namespace {
 
+constexpr ngx_msec_t kFailureLogMs = 10'000;
+constexpr ngx_msec_t kComplaintLogMs = 60'000;
 constexpr std::size_t kMostInFlight = 256;  ///< on a connection before another one is tried
 constexpr std::size_t kLarge = 32 * 1024;   ///< bytes of a command that others shall not wait behind
+
+}
+
+namespace {
+
+/// Whether it was not said for so long; from now on it was.
+bool is_due(std::optional<ngx_msec_t>& last, ngx_msec_t pause) noexcept
+{
+    if (last && ngx_current_msec - *last < pause) return false;
+    last = ngx_current_msec;
+    return true;
+}
 
 }
 
@@ -83,29 +98,52 @@ void Node::close() noexcept
     closed_ = true;
     addresses_.stop();
     if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    leave_.cancel();
     probe_.cancel();
     close_connections(Failure::lost);
+    close_dedicated([](const Connection&) { return true; });
+}
+
+/// Those that others own. Who is told may make another, or let go of one.
+template <class Which>
+void Node::close_dedicated(const Which& which) noexcept
+{
+    for (std::size_t i = 0; i < dedicated_.size(); ++i) {
+        Connection* connection = dedicated_[i];
+        if (!connection->is_closed() && which(*connection)) connection->close(Failure::lost);
+        if (i < dedicated_.size() && dedicated_[i] != connection) --i;
+    }
+}
+
+/// Its name has other addresses: what is under way to those of before has its time, what is new goes to the
+/// new.
+void Node::moved() noexcept
+{
+    ngx::guarded<int>(ngx_cycle->log, 0, [this] {
+        leaving_.reserve(leaving_.size() + connections_.size());
+        for (std::unique_ptr<Connection>& connection : connections_) {
+            if (connection->is_closed() || addresses_.has(connection->peer())) continue;
+            leaving_.push_back(
+                std::exchange(connection, std::make_unique<Connection>(*this, Connection::Use::shared)));
+        }
+        if (!leaving_.empty()) leave_.arm(settings_.timeout);
+        return 0;
+    });
+    close_dedicated([this](const Connection& connection) { return !addresses_.has(connection.peer()); });
+    open();
+}
+
+void Node::let_go() noexcept
+{
+    const auto gone = std::exchange(leaving_, {});
+    for (const std::unique_ptr<Connection>& connection : gone) connection->close(Failure::lost);
 }
 
 void Node::close_connections(Failure why) noexcept
 {
-    for (const auto& connection : connections_) connection->close(why);
-}
-
-void Node::moved() noexcept
-{
-    const auto left_behind = [this](const auto& connection) {
-        return !connection->is_closed() && !addresses_.has(connection->peer());
-    };
-    for (const auto& connection : connections_) {
-        if (left_behind(connection)) connection->close(Failure::lost);
+    for (const auto* list : {&connections_, &leaving_}) {
+        for (const auto& connection : *list) connection->close(why);
     }
-    // Their owners may begin anew, elsewhere, when they are told.
-    for (auto one = dedicated_.begin();
-         (one = std::find_if(dedicated_.begin(), dedicated_.end(), left_behind)) != dedicated_.end();) {
-        (*one)->close(Failure::lost);
-    }
-    open();
 }
 
 void Node::succeeded() noexcept
@@ -118,12 +156,20 @@ void Node::failed(Failure why, std::string_view how) noexcept
     if (closed_ || !breaker_.allows()) return;
     const Breaker::State before = breaker_.state();
     if (!breaker_.failed(ngx_current_msec)) {
+        if (!is_due(failure_logged_at_, kFailureLogMs)) return;
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: %*s", name_.c_str(), how.size(),
                       how.data());
         return;
     }
     observer.breaker(number_, before, breaker_.state());
     taken_out(why, how);
+}
+
+void Node::complained(std::string_view error) noexcept
+{
+    if (!is_due(complaint_logged_at_, kComplaintLogMs)) return;
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "edge: redis %s: %*s", name_.c_str(), error.size(),
+                  error.data());
 }
 
 void Node::taken_out(Failure, std::string_view how) noexcept
@@ -147,15 +193,26 @@ void Node::probe() noexcept
     const Breaker::State before = breaker_.state();
     breaker_.probing();
     observer.breaker(number_, before, breaker_.state());
-    const bool sent = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
-        return connections_.front()->send(&probe_, Command{"PING"}, settings_.connect_timeout);
-    });
+    second_ping_ = false;
+    ping(settings_.connect_timeout);
+}
+
+void Node::ping(ngx_msec_t timeout) noexcept
+{
+    pinged_at_ = ngx_current_msec;
+    const bool sent = ngx::guarded<bool>(
+        ngx_cycle->log, false, [&] { return connections_.front()->send(&probe_, Command{"PING"}, timeout); });
     static const Reply nothing;
     if (!sent) probed({Failure::lost, nothing, *this});
 }
 
 void Node::probed(const Answer& answer) noexcept
 {
+    // The first took connecting along. One that answers too late for a client's request is of no use yet.
+    if (answer.well() && !second_ping_ && ngx_current_msec - pinged_at_ > settings_.timeout) {
+        second_ping_ = true;
+        return ping(settings_.timeout);
+    }
     const Breaker::State before = breaker_.state();
     const bool closed = breaker_.probed(answer.well(), ngx_current_msec);
     observer.breaker(number_, before, breaker_.state());

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "nginx/timer.hpp"
 #include "redis/breaker.hpp"
 #include "redis/glue/addresses.hpp"
 #include "redis/glue/call.hpp"
@@ -38,8 +40,11 @@ public:
     }
     /// Connects in advance.
     void open() noexcept;
-    /// No more: who waits is told `lost`.
+    /// No more: who waits is told `lost`, also on dedicated connections.
     void close() noexcept;
+
+    /// Whether somebody holds a dedicated connection, so that the node has to stay.
+    bool is_held() const noexcept { return !dedicated_.empty(); }
 
     const std::string& name() const noexcept { return name_; }  ///< host:port or unix:path
     const Url& url() const noexcept { return endpoint_.url; }
@@ -49,15 +54,17 @@ public:
     unsigned number() const noexcept { return number_; }  ///< Observer's
 
     // What its connections tell it.
+    void add_dedicated(Connection& connection) { dedicated_.push_back(&connection); }
+    void remove_dedicated(Connection& connection) noexcept { std::erase(dedicated_, &connection); }
     const Address* next_address() noexcept { return addresses_.next(); }
+    bool is_being_named() const noexcept { return addresses_.is_first_asked(); }
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
     void failed(Failure why, std::string_view how) noexcept;
     void succeeded() noexcept;
-    /// A dedicated one, which follows the name too, comes and goes. Throws std::bad_alloc.
-    void enlist(Connection& dedicated) { dedicated_.push_back(&dedicated); }
-    void delist(Connection& dedicated) noexcept { std::erase(dedicated_, &dedicated); }
     /// A string came: where they are large, commands are spread over the connections.
     void note_size(std::size_t bytes) noexcept { usual_size_ = (usual_size_ * 15 + bytes) / 16; }
+    /// It answers, but with an error that somebody should know of: into the log, at most once a minute.
+    void complained(std::string_view error) noexcept;
 
 private:
     struct Hooks {
@@ -67,9 +74,13 @@ private:
     };
     Connection& pick(const Command& command);
     void moved() noexcept;
+    void let_go() noexcept;
+    template <class Which>
+    void close_dedicated(const Which& which) noexcept;
     void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
+    void ping(ngx_msec_t timeout) noexcept;
     void probed(const Answer& answer) noexcept;
     void set_breaker(Breaker::State before) noexcept;
     void close_connections(Failure why) noexcept;
@@ -82,8 +93,14 @@ private:
     Addresses addresses_;
     Breaker breaker_;
     std::vector<std::unique_ptr<Connection>> connections_;
-    std::vector<Connection*> dedicated_;
+    std::vector<std::unique_ptr<Connection>> leaving_;  ///< to addresses that are the node's no more
+    std::vector<Connection*> dedicated_;                ///< those that others own
+    ngx::Timer leave_{[](void* self) noexcept { static_cast<Node*>(self)->let_go(); }, this};
     Call probe_;
+    bool second_ping_ = false;
+    ngx_msec_t pinged_at_ = 0;
+    std::optional<ngx_msec_t> failure_logged_at_;
+    std::optional<ngx_msec_t> complaint_logged_at_;
     bool closed_ = false;
     std::size_t usual_size_ = 0;  ///< of the strings that come, a moving average
     Hooks hooks_{};

@@ -119,6 +119,28 @@ Taken take_prefix(ngx_conf_t* cf, const ngx_str_t& argument, std::string& out)
     return Taken::wrong;
 }
 
+/// sentinel=set, or sentinel=redis://user:password@set/database where the servers want more than that.
+Taken take_sentinel(ngx_conf_t* cf, const ngx_str_t& argument, SentinelOf& out)
+{
+    const auto value = value_of(argument, "sentinel");
+    if (!value) return Taken::no;
+    const std::string_view text = ngx::view(*value);
+    const bool plain = text.find('/') == text.npos;
+    const ParsedUrl parsed = parse_url(plain ? "redis://" + std::string{text} : std::string{text});
+    // A plain name is no URL in disguise, and a port would be Sentinel's business.
+    if (parsed.error.empty() && !parsed.url.is_unix() && parsed.url.port == Url{}.port &&
+        (!plain || text.find_first_of("@:[]%") == text.npos)) {
+        out.set = parsed.url.host;
+        out.server = parsed.url;
+        return Taken::yes;
+    }
+    ngx_conf_log_error(
+        NGX_LOG_EMERG, cf, 0,
+        "edge_redis: expected the name that Sentinel gives the master, as in sentinel=mymaster or "
+        "sentinel=redis://user:password@mymaster/0");
+    return Taken::wrong;
+}
+
 Taken take_file(const ngx_str_t& argument, std::string_view name, ngx_str_t& out) noexcept
 {
     const auto value = value_of(argument, name);
@@ -141,6 +163,7 @@ Taken take_tls(ngx_conf_t* cf, const ngx_str_t& argument, TlsFiles& files)
 Taken take_parameter(ngx_conf_t* cf, const ngx_str_t& argument, Settings& settings, TlsFiles& files)
 {
     std::optional<bool> replicas;
+    std::optional<bool> cluster;
     if (take_time(cf, argument, "cut_off", settings.cut_off) == Taken::yes &&
         settings.cut_off < kShortestCutOff) {
         ngx_conf_log_error(
@@ -155,9 +178,11 @@ Taken take_parameter(ngx_conf_t* cf, const ngx_str_t& argument, Settings& settin
           take_time(cf, argument, "timeout", settings.timeout),
           take_time(cf, argument, "cut_off", settings.cut_off), take_keep(cf, argument, settings.keep_purges),
           take_pool(cf, argument, settings.pool), take_prefix(cf, argument, settings.prefix),
-          take_switch(cf, argument, "replicas", replicas), take_tls(cf, argument, files)}) {
+          take_switch(cf, argument, "replicas", replicas), take_switch(cf, argument, "cluster", cluster),
+          take_sentinel(cf, argument, settings.sentinel), take_tls(cf, argument, files)}) {
         if (taken == Taken::no) continue;
         if (replicas) settings.replicas = *replicas;
+        if (cluster) settings.cluster = *cluster;
         return taken;
     }
     return Taken::no;
@@ -202,7 +227,8 @@ bool set_tls(ngx_conf_t* cf, Settings&, TlsFiles&)
 bool check_tls(ngx_conf_t* cf, Settings& settings, TlsFiles& files)
 {
     const bool wanted = std::any_of(settings.endpoints.begin(), settings.endpoints.end(),
-                                    [](const Endpoint& endpoint) { return endpoint.url.tls; });
+                                    [](const Endpoint& endpoint) { return endpoint.url.tls; }) ||
+                        settings.sentinel.server.tls;
     if (!wanted && files.given()) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "edge_redis: tls_ parameters are for URLs that begin with rediss://");
@@ -213,6 +239,34 @@ bool check_tls(ngx_conf_t* cf, Settings& settings, TlsFiles& files)
         return false;
     }
     return !wanted || set_tls(cf, settings, files);
+}
+
+bool check_topology(ngx_conf_t* cf, const Settings& settings)
+{
+    const std::vector<Endpoint>& endpoints = settings.endpoints;
+    const auto any = [&](auto what) { return std::any_of(endpoints.begin(), endpoints.end(), what); };
+    const bool watched = !settings.sentinel.set.empty();
+    const char* objection = nullptr;
+    if (endpoints.empty()) {
+        objection = "expected a name and an URL, as in edge_redis main redis://10.0.0.5:6379";
+    } else if (settings.cluster && watched) {
+        objection = "cluster=on and sentinel= exclude each other";
+    } else if (endpoints.size() > 1 && !settings.cluster && !watched) {
+        objection = "several URLs are nodes of a cluster (cluster=on) or Sentinels (sentinel=name)";
+    } else if (settings.replicas && !settings.cluster && !watched) {
+        objection = "replicas=on needs cluster=on or sentinel=name, from which replicas are known";
+    } else if (settings.cluster && any([](const Endpoint& e) { return e.url.is_unix(); })) {
+        objection =
+            "the nodes of a cluster are reached as they name themselves: redis:// or rediss://, not unix:";
+    } else if (settings.cluster && any([](const Endpoint& e) { return e.url.database != 0; })) {
+        objection = "a cluster has database 0 only";
+    } else if (watched && any([](const Endpoint& e) { return e.url.database != 0; })) {
+        objection =
+            "a Sentinel has no databases; that of the servers is given as in sentinel=redis://mymaster/1";
+    }
+    if (objection == nullptr) return true;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "edge_redis: %s", objection);
+    return false;
 }
 
 bool resolve_now(ngx_conf_t* cf, const Settings& settings, Endpoint& endpoint)
@@ -286,12 +340,7 @@ char* set_redis(ngx_conf_t* cf, AllSettings& all)
         }
         settings.endpoints.push_back({parsed.url, {}});
     }
-    if (settings.endpoints.size() != 1) {
-        ngx_conf_log_error(
-            NGX_LOG_EMERG, cf, 0,
-            "edge_redis: expected a name and one URL, as in edge_redis main redis://10.0.0.5:6379");
-        return failed();
-    }
+    if (!check_topology(cf, settings)) return failed();
     if (!check_tls(cf, settings, files)) return failed();
     all.push_back(&settings);
     return NGX_CONF_OK;

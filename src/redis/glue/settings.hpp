@@ -28,10 +28,18 @@ struct Endpoint {
     std::vector<Address> addresses;  ///< empty: the resolver is to be asked
 };
 
+/// Which master Sentinels are asked for.
+struct SentinelOf {
+    std::string set;  ///< what they call it; empty: the endpoints are no Sentinels
+    Url server;       ///< credentials, database and TLS of its servers; host and port do not count
+};
+
 /// What one edge_redis says; in the cycle's pool, unchanged while workers run.
 struct Settings {
-    std::string name;  ///< by which edge_cache redis= refers to it
-    std::vector<Endpoint> endpoints;
+    std::string name;                 ///< by which edge_cache redis= refers to it
+    std::vector<Endpoint> endpoints;  ///< the server, some nodes of the cluster, or the Sentinels
+    bool cluster = false;             ///< the endpoints are nodes of a Redis Cluster
+    SentinelOf sentinel;
     ngx_msec_t connect_timeout = 1000;
     ngx_msec_t timeout = 200;            ///< the longest wait of a client's request for an answer
     unsigned pool = 2;                   ///< connections of a worker to a node

@@ -105,7 +105,7 @@ export class Nginx {
         this.name = name;
         this.dir = path.join(dir, name);
     }
-    /** http: the content of the http block; main: directives outside of it. */
+    /** http: the content of the http block; main: directives outside of it; env (at the start): what its environment has more. */
     write({ http: content, main = '', workers = 2 }) {
         for (const sub of ['temp', 'logs', 'html']) fs.mkdirSync(path.join(this.dir, sub), { recursive: true });
         const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -120,7 +120,8 @@ export class Nginx {
     async start(conf) {
         this.write(conf);
         this.child = start(`${this.name}-stderr`, process.env.EDGE_NGINX,
-            ['-p', this.dir, '-e', path.join(this.dir, 'error.log'), '-c', path.join(this.dir, 'nginx.conf')]);
+            ['-p', this.dir, '-e', path.join(this.dir, 'error.log'), '-c', path.join(this.dir, 'nginx.conf')],
+            { env: { ...process.env, ...conf.env } });
         await until(() => {
             if (this.child.exitCode !== null) throw new Error(`nginx does not start: ${this.firstError()}`);
             return this.pid > 0;

@@ -8,13 +8,13 @@ import { startOrigin } from './e2e.mjs';
 const md5 = (data) => createHash('md5').update(data).digest('hex');
 
 /** The whole body of an answer: a line that says what it is and carries the checksum of the rest. */
-function makeBody(target, tenant, version, length) {
+export function makeBody(target, tenant, version, length) {
     const payload = Buffer.alloc(length, `${target} ${tenant} ${version};`);
     return Buffer.concat([Buffer.from(`${target}|${tenant}|${version}|${length}|${md5(payload)}\n`), payload]);
 }
 
 /** Why these bytes are not a whole answer to this request, or nothing. */
-function faultOf(body, target, tenant) {
+export function faultOf(body, target, tenant) {
     const end = body.indexOf(10);
     const [url, whose, , length, sum] = body.subarray(0, Math.max(end, 0)).toString('latin1').split('|');
     const payload = body.subarray(end + 1);

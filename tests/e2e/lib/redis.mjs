@@ -14,10 +14,10 @@ export class Redis {
      * port: 0 for none, with socket: a path. conf: further directives, {name: value or [values]}, '' is an empty one.
      * login: {username, password} of the test's own connections. tls: certificates(); the port is then a TLS one.
      */
-    constructor(name, { port = 0, socket, conf = {}, login, tls, args = [], env = {} } = {}) {
-        Object.assign(this, { name, port, socket, login, tls, args, env, dir: path.join(root, name) });
+    constructor(name, { port = 0, host = '127.0.0.1', socket, conf = {}, login, tls, args = [], env = {} } = {}) {
+        Object.assign(this, { name, port, host, socket, login, tls, args, env, dir: path.join(root, name) });
         fs.mkdirSync(this.dir, { recursive: true });
-        this.conf = { bind: '127.0.0.1', port, 'protected-mode': 'no', dir: this.dir, save: '', appendonly: 'no',
+        this.conf = { bind: host, port, 'protected-mode': 'no', dir: this.dir, save: '', appendonly: 'no',
             loglevel: 'notice', 'repl-diskless-sync-delay': 0, 'repl-ping-replica-period': 1, ...conf };
         if (socket) this.conf.unixsocket = socket;
         if (tls) {
@@ -54,7 +54,7 @@ export class Redis {
         }, `redis-server ${this.name} answers`, seconds);
     }
     connect() {
-        return new Connection({ ...(this.socket && !this.port ? { path: this.socket } : { host: '127.0.0.1', port: this.port }),
+        return new Connection({ ...(this.socket && !this.port ? { path: this.socket } : { host: this.host, port: this.port }),
             ...(this.tls ? { tls: { ca: fs.readFileSync(this.tls.ca), checkServerIdentity: () => undefined,
                 ...(this.tls.client ? { cert: fs.readFileSync(this.tls.client.cert), key: fs.readFileSync(this.tls.client.key) } : {}) } } : {}) });
     }
