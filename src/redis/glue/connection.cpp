@@ -71,7 +71,6 @@ Connection::Connection(Node& node, Use use) : node_{node}, use_{use}
     hooks_.flush.handler = [](ngx_event_t* event) noexcept {
         reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, flush))->owner->flush();
     };
-    if (use_ == Use::dedicated) node_.add_dedicated(*this);
 }
 
 Connection::~Connection()
