@@ -129,6 +129,7 @@ public:
     }
     void drop(std::uint64_t ticket)
     {
+        ticket = std::min(ticket, log_.last_ticket.load(kRelaxed));
         while (log_.begin < log_.end) {
             const Record record = record_at(log_.begin);
             if (record.ticket > ticket) break;
