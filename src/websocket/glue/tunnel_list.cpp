@@ -113,12 +113,12 @@ void TunnelList::add(Tunnel& tunnel) noexcept
     if (first != nullptr) TunnelLinks::previous(*first) = &tunnel;
     first = &tunnel;
     ++count;
+    clock.event.cancelable = 0;
     if (clock.event.timer_set) return;
     clock.connection.fd = static_cast<ngx_socket_t>(-1);
     clock.event.data = &clock.connection;
     clock.event.handler = on_tick;
     clock.event.log = ngx_cycle->log;
-    clock.event.cancelable = 1;
     ngx_add_timer(&clock.event, kTick);
 }
 
@@ -130,6 +130,7 @@ void TunnelList::remove(Tunnel& tunnel) noexcept
     (previous != nullptr ? TunnelLinks::next(*previous) : first) = next;
     if (next != nullptr) TunnelLinks::previous(*next) = previous;
     --count;
+    if (first == nullptr) clock.event.cancelable = 1;
 }
 
 }

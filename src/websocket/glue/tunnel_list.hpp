@@ -10,7 +10,8 @@ class Tunnel;
 /// of a worker that exits under worker_shutdown_timeout are closed with 1001, spread over that time. Without
 /// worker_shutdown_timeout they stay until they end, as nginx's own do.
 ///
-/// Looks after them by a timer that does not keep a worker from exiting, and only while there are any.
+/// Looks after them by a timer, only while there are any. It keeps a worker from exiting under them: a tunnel
+/// that waits for nothing with a time-out has no timer of its own.
 class TunnelList {
 public:
     static void add(Tunnel& tunnel) noexcept;
