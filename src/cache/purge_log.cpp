@@ -311,11 +311,6 @@ void PurgeLog::keep_in_touch(std::uint64_t until) noexcept
     raise(log_->in_touch_until, until);
 }
 
-std::uint64_t PurgeLog::in_touch_until() const noexcept
-{
-    return log_->in_touch_until.load(kAcquire);
-}
-
 PurgeLog::Batch PurgeLog::queued(std::uint64_t after, std::size_t bytes)
 {
     Batch batch;

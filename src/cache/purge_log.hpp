@@ -73,7 +73,6 @@ public:
     /// The log has been replayed up to `at`; after forget_position(), or within the same epoch.
     void set_position(LogPosition at) noexcept;
     void keep_in_touch(std::uint64_t until) noexcept;  ///< never shortens
-    std::uint64_t in_touch_until() const noexcept;
 
     struct Batch {
         std::vector<std::string> entries;  ///< encoded, oldest first

@@ -30,7 +30,11 @@ public:
     Timer& operator=(const Timer&) = delete;
 
     /// In so many milliseconds, instead of whenever it was to be.
-    void arm(ngx_msec_t delay) noexcept { ngx_add_timer((&hooks_.event), delay); }
+    void arm(ngx_msec_t delay) noexcept
+    {
+        cancel();  // nginx leaves a timer alone that moves by less than 300 ms
+        ngx_add_timer((&hooks_.event), delay);
+    }
     /// Unless it is armed for earlier.
     void arm_at_latest(ngx_msec_t delay) noexcept
     {

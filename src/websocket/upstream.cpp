@@ -216,31 +216,20 @@ void Upstream::queue_frame(const FrameHeader& header, Bytes payload)
     counts_.frame_bytes_out += bytes.bytes().size() + payload.size();
 }
 
-bool Upstream::send_own(Opcode opcode, Bytes payload)
+bool Upstream::send_close(CloseCode code, std::string_view reason)
 {
-    if (close_sent_ || mid_frame() || payload.size() > kMaxControlPayload) return false;
+    if (close_sent_ || mid_frame()) return false;
+    const ClosePayload payload{code, reason};
     const std::uint64_t random = next_random(random_);
     const auto byte = [&](int i) { return static_cast<Byte>(random >> (8 * i)); };
     queue_frame({.masked = true,
-                 .opcode = opcode,
-                 .length = payload.size(),
+                 .opcode = Opcode::close,
+                 .length = payload.bytes().size(),
                  .mask = {byte(0), byte(1), byte(2), byte(3)}},
-                payload);
+                payload.bytes());
     queue_.make_ready();
-    return true;
-}
-
-bool Upstream::send_close(CloseCode code, std::string_view reason)
-{
-    const ClosePayload payload{code, reason};
-    if (!send_own(Opcode::close, payload.bytes())) return false;
     close_sent_ = true;
     return true;
-}
-
-bool Upstream::send_ping(Bytes payload)
-{
-    return send_own(Opcode::ping, payload);
 }
 
 void Upstream::swallow_pong(Bytes payload) noexcept

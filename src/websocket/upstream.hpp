@@ -49,7 +49,6 @@ public:
 
     /// As Downstream's.
     bool send_close(CloseCode code, std::string_view reason);
-    bool send_ping(Bytes payload);
     /// A pong with this payload (the edge's own ping's; 8 bytes at most are kept) is not passed on.
     void swallow_pong(Bytes payload) noexcept;
     /// One has come since the last swallow_pong().
@@ -85,7 +84,6 @@ private:
     std::optional<Violation> inflated(std::optional<Violation> violation, std::size_t from);
     void send_fragment(Bytes payload, bool fin);
     void queue_frame(const FrameHeader& header, Bytes payload);
-    bool send_own(Opcode opcode, Bytes payload);
 
     const RelaySettings* settings_;
     OutputQueue queue_;

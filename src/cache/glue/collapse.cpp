@@ -13,7 +13,9 @@
 #include "nginx/barrier.hpp"
 #include "nginx/buffering.hpp"
 #include "nginx/pool.hpp"
+#include "nginx/queue.hpp"
 #include "nginx/str.hpp"
+#include "nginx/suspended.hpp"
 #include "nginx/wakeup.hpp"
 
 namespace edge::cache {
@@ -83,10 +85,7 @@ public:
     /// Suspends the phase handler until there is a header, or the time is up.
     ngx_int_t wait()
     {
-        ngx_http_request_t& r = q_.r;
-        r.read_event_handler = ngx_http_test_reading;  // notices a client that leaves
-        r.write_event_handler = ngx_http_request_empty_handler;
-        if (ngx_handle_read_event(r.connection->read, 0) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        if (!ngx::suspend(q_.r)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
         q_.step = Request::Step::waiting;
         ngx_queue_insert_tail(&waiting, &hooks_.link);
         watch();
@@ -188,9 +187,7 @@ private:
     {
         turn_ = turn;
         leave();
-        q_.r.read_event_handler = ngx_http_block_reading;
-        q_.r.write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(&q_.r);  // *this may be gone now
+        ngx::resume_phases(q_.r);  // *this may be gone now
     }
 
     void writable() noexcept
@@ -274,18 +271,8 @@ namespace {
 
 void on_wake() noexcept
 {
-    // Who is woken may end and take others along: each is looked at once, and put back first.
-    ngx_queue_t todo;
-    ngx_queue_init(&todo);
-    if (ngx_queue_empty(&waiting)) return;
-    ngx_queue_add(&todo, &waiting);
-    ngx_queue_init(&waiting);
-    while (!ngx_queue_empty(&todo)) {
-        ngx_queue_t* link = ngx_queue_head(&todo);
-        ngx_queue_remove(link);
-        ngx_queue_insert_tail(&waiting, link);
-        Follower::of(link).woken();
-    }
+    // Who is woken may end and take others along.
+    ngx::visit_each(waiting, [](ngx_queue_t* link) { Follower::of(link).woken(); });
 }
 
 /// Whether the request may share an answer, and give its own to others.

@@ -7,6 +7,7 @@
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge_link.hpp"
 #include "nginx/pool.hpp"
+#include "nginx/queue.hpp"
 #include "nginx/wakeup.hpp"
 
 namespace edge::cache {
@@ -22,18 +23,8 @@ ngx_queue_t waiting{};
 
 void on_wake() noexcept
 {
-    // Who is freed may take others along: each is looked at once, and put back first.
-    ngx_queue_t todo;
-    ngx_queue_init(&todo);
-    if (ngx_queue_empty(&waiting)) return;
-    ngx_queue_add(&todo, &waiting);
-    ngx_queue_init(&waiting);
-    while (!ngx_queue_empty(&todo)) {
-        ngx_queue_t* link = ngx_queue_head(&todo);
-        ngx_queue_remove(link);
-        ngx_queue_insert_tail(&waiting, link);
-        HeldAnswer::of(link).look();
-    }
+    // Who is freed may take others along.
+    ngx::visit_each(waiting, [](ngx_queue_t* link) { HeldAnswer::of(link).look(); });
 }
 
 unsigned own_slot = ngx::kMostWakeups;

@@ -155,32 +155,16 @@ PurgeFeed::PurgeFeed(PurgeLink& link, PurgeLog log, unsigned slot)
                         static_cast<PurgeFeed*>(self)->trim_at_ = ngx_current_msec;
                 },
                 this}
-{
-    hooks_.owner = this;
-    hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
-    hooks_.timer.data = &hooks_.no_connection;
-    hooks_.timer.log = ngx_cycle->log;
-    hooks_.timer.cancelable = 1;  // does not keep an old worker alive
-    hooks_.timer.handler = [](ngx_event_t* event) noexcept {
-        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->tick();
-    };
-}
+{}
 
 PurgeFeed::~PurgeFeed()
 {
     resign();
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
 }
 
 void PurgeFeed::start() noexcept
 {
-    arm(1);
-}
-
-void PurgeFeed::arm(ngx_msec_t ms) noexcept
-{
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
-    ngx_add_timer((&hooks_.timer), ms);
+    timer_.arm(1);
 }
 
 void PurgeFeed::woken() noexcept
@@ -196,7 +180,7 @@ void PurgeFeed::tick() noexcept
     });
     if (ngx_exiting) return;
     const std::uint64_t next = follower_ ? follower_->next_beat(touch_clock()) : kLook;
-    arm(static_cast<ngx_msec_t>(std::min<std::uint64_t>(next, kLook)));
+    timer_.arm(static_cast<ngx_msec_t>(std::min<std::uint64_t>(next, kLook)));
 }
 
 void PurgeFeed::act()
@@ -346,12 +330,12 @@ void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
         if (client != nullptr && !answer.well()) client->heed(answer, log_key_);
         return 0;
     });
-    arm(1);
+    timer_.arm(1);
     if (reopen_) return;
     in_reader_ = true;
     tick();
     in_reader_ = false;
-    if (reopen_ || ngx_exiting) arm(1);
+    if (reopen_ || ngx_exiting) timer_.arm(1);
 }
 
 void PurgeFeed::trim()

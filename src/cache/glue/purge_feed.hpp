@@ -8,6 +8,7 @@
 #include "cache/glue/purge_link.hpp"
 #include "cache/purge_follower.hpp"
 #include "cache/purge_log.hpp"
+#include "nginx/timer.hpp"
 #include "redis/glue/client.hpp"
 
 namespace edge::cache {
@@ -29,16 +30,8 @@ public:
     void woken() noexcept;
 
 private:
-    /// What nginx holds on to.
-    struct Hooks {
-        ngx_event_t timer;
-        ngx_connection_t no_connection;  // the debug log reads `fd` through a timer's data
-        PurgeFeed* owner;
-    };
-
     void tick() noexcept;
     void act();
-    void arm(ngx_msec_t ms) noexcept;
     void lead();
     void resign() noexcept;
     void send_beat();
@@ -71,7 +64,7 @@ private:
     std::uint64_t everywhere_ = 0;  ///< as known when those who wait were woken last
     ngx_msec_t trim_at_ = 0;
     bool reaches_ = true;
-    Hooks hooks_{};
+    ngx::Timer timer_{[](void* self) noexcept { static_cast<PurgeFeed*>(self)->tick(); }, this};
 };
 
 }

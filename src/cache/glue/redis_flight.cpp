@@ -10,6 +10,7 @@
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
+#include "nginx/suspended.hpp"
 
 namespace edge::cache {
 
@@ -70,7 +71,9 @@ RedisFlight::RedisFlight(Request& q, redis::Client& client)
         reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->on_timer();
     };
     hooks_.resume.handler = [](ngx_event_t* event) noexcept {
-        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, resume))->owner->resume();
+        const Hooks& hooks =
+            *reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, resume));
+        ngx::resume_phases_from_event(hooks.owner->q_.r);
     };
 }
 
@@ -81,10 +84,7 @@ void RedisFlight::arm(ngx_msec_t ms) noexcept
 
 ngx_int_t RedisFlight::suspend()
 {
-    ngx_http_request_t& r = q_.r;
-    r.read_event_handler = ngx_http_test_reading;  // notices a client that leaves
-    r.write_event_handler = ngx_http_request_empty_handler;
-    if (ngx_handle_read_event(r.connection->read, 0) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (!ngx::suspend(q_.r)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     q_.step = Request::Step::waiting_across;
     return NGX_AGAIN;
 }
@@ -142,18 +142,7 @@ void RedisFlight::on_timer() noexcept
         return arm(kRenew);
     }
     lock_ = Lock::none;
-    resume();
-}
-
-void RedisFlight::resume() noexcept
-{
-    ngx_http_request_t& r = q_.r;
-    ngx_connection_t* c = r.connection;
-    ngx_http_set_log_request(c->log, &r);
-    r.read_event_handler = ngx_http_block_reading;
-    r.write_event_handler = ngx_http_core_run_phases;
-    ngx_http_core_run_phases(&r);  // r and *this may be gone now
-    ngx_http_run_posted_requests(c);
+    ngx::resume_phases_from_event(q_.r);  // *this may be gone now
 }
 
 void RedisFlight::end(std::string_view instead, ngx_msec_t ms) noexcept

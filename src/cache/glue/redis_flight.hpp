@@ -48,7 +48,6 @@ private:
     ngx_int_t suspend();
     void locked(const redis::Answer& answer) noexcept;
     void on_timer() noexcept;
-    void resume() noexcept;
     void arm(ngx_msec_t ms) noexcept;
     void end(std::string_view instead, ngx_msec_t ms) noexcept;
 

@@ -15,6 +15,7 @@
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
+#include "nginx/suspended.hpp"
 #include "redis/glue/client.hpp"
 
 namespace edge::cache {
@@ -32,8 +33,9 @@ public:
         hooks_.resume.data = q.r.connection;
         hooks_.resume.log = q.r.connection->log;
         hooks_.resume.handler = [](ngx_event_t* event) noexcept {
-            reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, resume))
-                ->owner->resume();
+            const Hooks& hooks =
+                *reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, resume));
+            ngx::resume_phases_from_event(hooks.owner->q_.r);  // the owner may be gone now
         };
     }
     ~RedisLookup() { leave(); }
@@ -49,10 +51,7 @@ public:
     }
     ngx_int_t wait()
     {
-        ngx_http_request_t& r = q_.r;
-        r.read_event_handler = ngx_http_test_reading;  // notices a client that leaves
-        r.write_event_handler = ngx_http_request_empty_handler;
-        if (ngx_handle_read_event(r.connection->read, 0) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        if (!ngx::suspend(q_.r)) return NGX_HTTP_INTERNAL_SERVER_ERROR;
         q_.step = Request::Step::asking_redis;
         return NGX_AGAIN;
     }
@@ -191,17 +190,6 @@ private:
     {
         found_ = arrive_promoted(q_, std::move(fill_));
         return give_up(found_ ? Count::redis_hit : Count::redis_miss);
-    }
-
-    void resume() noexcept
-    {
-        ngx_http_request_t& r = q_.r;
-        ngx_connection_t* c = r.connection;
-        ngx_http_set_log_request(c->log, &r);
-        r.read_event_handler = ngx_http_block_reading;
-        r.write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(&r);  // r and *this may be gone now
-        ngx_http_run_posted_requests(c);
     }
 
     Request& q_;

@@ -18,6 +18,7 @@
 #include "nginx/pool.hpp"
 #include "nginx/stand_in.hpp"
 #include "nginx/str.hpp"
+#include "nginx/suspended.hpp"
 
 namespace edge::image {
 
@@ -219,9 +220,7 @@ void Request::pass()
     source_.reset();
     observer.happened(Event::passed);
     r_.content_handler = theirs_;
-    r_.read_event_handler = ngx_http_block_reading;
-    r_.write_event_handler = ngx_http_core_run_phases;
-    ngx_http_core_run_phases(&r_);  // *this may be gone now
+    ngx::resume_phases(r_);  // *this may be gone now
 }
 
 void Request::on_source()

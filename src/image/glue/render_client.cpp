@@ -239,9 +239,4 @@ void cancel(JobId id) noexcept
     static_cast<void>(send(client->connection->fd, Cancel{id}));
 }
 
-std::size_t pending_jobs() noexcept
-{
-    return client != nullptr ? client->waiting.size() : 0;
-}
-
 }

@@ -24,7 +24,5 @@ void stop_render_client() noexcept;
 JobId submit(Submit job, int source, const Waiting& waiting);
 /// Whoever waited does no longer. Unknown ids are ignored.
 void cancel(JobId id) noexcept;
-/// Jobs of this worker that are not answered.
-std::size_t pending_jobs() noexcept;
 
 }

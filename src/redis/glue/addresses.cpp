@@ -85,15 +85,7 @@ Addresses::Addresses(const Endpoint& endpoint, const Settings& settings,
         known_ = {std::move(*literal)};
         resolver_ = nullptr;
     }
-    hooks_.owner = this;
-    hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
-    hooks_.timer.data = &hooks_.no_connection;
-    hooks_.timer.log = ngx_cycle->log;
-    hooks_.timer.cancelable = 1;
-    hooks_.timer.handler = [](ngx_event_t* event) noexcept {
-        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->ask();
-    };
-    if (resolver_ != nullptr) ask_again_in(1);
+    if (resolver_ != nullptr) timer_.arm(1);
 }
 
 Addresses::~Addresses()
@@ -104,20 +96,15 @@ Addresses::~Addresses()
 void Addresses::stop() noexcept
 {
     resolver_ = nullptr;
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    timer_.cancel();
     if (asking_ != nullptr) ngx_resolve_name_done(std::exchange(asking_, nullptr));
-}
-
-void Addresses::ask_again_in(ngx_msec_t after) noexcept
-{
-    ngx_add_timer((&hooks_.timer), after);
 }
 
 void Addresses::ask() noexcept
 {
     if (resolver_ == nullptr || asking_ != nullptr || ngx_exiting) return;
     ngx_resolver_ctx_t* question = ngx_resolve_start(resolver_, nullptr);
-    if (question == nullptr || question == NGX_NO_RESOLVER) return ask_again_in(kAfterFailure);
+    if (question == nullptr || question == NGX_NO_RESOLVER) return timer_.arm(kAfterFailure);
     question->name = {host_.size(), reinterpret_cast<u_char*>(const_cast<char*>(host_.data()))};
     question->handler = [](ngx_resolver_ctx_t* answer) noexcept {
         static_cast<Addresses*>(answer->data)->answered();
@@ -128,7 +115,7 @@ void Addresses::ask() noexcept
     asking_ = question;
     if (ngx_resolve_name(question) == NGX_OK) return;
     asking_ = nullptr;  // freed by whoever failed
-    ask_again_in(kAfterFailure);
+    timer_.arm(kAfterFailure);
 }
 
 void Addresses::answered() noexcept
@@ -147,7 +134,7 @@ void Addresses::answered() noexcept
         return 0;
     });
     ngx_resolve_name_done(answer);
-    if (resolver_ != nullptr) ask_again_in(well ? static_cast<ngx_msec_t>(valid_for) * 1000 : kAfterFailure);
+    if (resolver_ != nullptr) timer_.arm(well ? static_cast<ngx_msec_t>(valid_for) * 1000 : kAfterFailure);
 }
 
 void Addresses::take(const ngx_resolver_ctx_t& answer)

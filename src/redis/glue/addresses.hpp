@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "nginx/timer.hpp"
 #include "redis/glue/settings.hpp"
 
 namespace edge::redis {
@@ -34,15 +34,9 @@ public:
     void stop() noexcept;
 
 private:
-    struct Hooks {
-        ngx_event_t timer;
-        ngx_connection_t no_connection;  // the debug log reads `fd` through a timer's data
-        Addresses* owner;
-    };
     void ask() noexcept;
     void answered() noexcept;
     void take(const ngx_resolver_ctx_t& answer);
-    void ask_again_in(ngx_msec_t after) noexcept;
 
     const std::string host_;
     const std::uint16_t port_;
@@ -53,7 +47,7 @@ private:
     std::size_t turn_ = 0;
     bool answered_ = false;
     ngx_resolver_ctx_t* asking_ = nullptr;
-    Hooks hooks_{};
+    ngx::Timer timer_{[](void* self) noexcept { static_cast<Addresses*>(self)->ask(); }, this};
 };
 
 }

@@ -152,8 +152,7 @@ bool Connection::connect() noexcept
     const Address* address = node_.next_address();
     if (address == nullptr) {
         // Its first question has its time.
-        if (use_ == Use::shared && !node_.is_being_named())
-            node_.failed(Failure::lost, "its name is not resolved");
+        if (use_ == Use::shared && !node_.is_being_named()) node_.failed("its name is not resolved");
         return false;
     }
     const bool begun = ngx::guarded<bool>(ngx_cycle->log, false, [&] {
@@ -177,7 +176,7 @@ bool Connection::connect() noexcept
     ngx_set_errno(0);
     const ngx_int_t rc = ngx_event_connect_peer(&peer);
     if (rc == NGX_ERROR || rc == NGX_DECLINED || rc == NGX_BUSY) {
-        if (use_ == Use::shared) node_.failed(Failure::lost, "can't connect");
+        if (use_ == Use::shared) node_.failed("can't connect");
         return false;
     }
     c_ = peer.connection;
@@ -422,7 +421,7 @@ void Connection::on_reply(const Reply& reply) noexcept
     if (use_ == Use::shared) {
         // With these it answers, but to nobody's use.
         if (reply.error_is("LOADING") || reply.error_is("NOAUTH")) {
-            node_.failed(failure, reply.text);
+            node_.failed(reply.text);
         } else if (done.deadline != kNever) {
             node_.succeeded();
             if (reply.is_error() && !redirects) node_.complained(reply.text);
@@ -456,8 +455,7 @@ void Connection::on_timer() noexcept
     } else {
         rearm();
     }
-    for (std::size_t i = 0; i < late.size() && use_ == Use::shared; ++i)
-        node_.failed(Failure::timed_out, "no answer in time");
+    for (std::size_t i = 0; i < late.size() && use_ == Use::shared; ++i) node_.failed("no answer in time");
     tell(late, Failure::timed_out);
     tell(others, Failure::lost);
 }
@@ -489,7 +487,7 @@ void Connection::fail(Failure why, std::string_view how) noexcept
     whom.swap(pending_);
     disconnect();
     observer.in_flight(node_.number(), -static_cast<int>(whom.size()));
-    if (use_ == Use::shared && !how.empty()) node_.failed(why, how);
+    if (use_ == Use::shared && !how.empty()) node_.failed(how);
     tell(whom, why);
 }
 

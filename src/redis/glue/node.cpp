@@ -15,10 +15,6 @@ constexpr ngx_msec_t kComplaintLogMs = 60'000;
 constexpr std::size_t kMostInFlight = 256;  ///< on a connection before another one is tried
 constexpr std::size_t kLarge = 32 * 1024;   ///< bytes of a command that others shall not wait behind
 
-}
-
-namespace {
-
 /// Whether it was not said for so long; from now on it was.
 bool is_due(std::optional<ngx_msec_t>& last, ngx_msec_t pause) noexcept
 {
@@ -39,14 +35,6 @@ Node::Node(const Endpoint& endpoint, const Settings& settings, bool readonly)
       probe_{[](void* self, const Answer& answer) noexcept { static_cast<Node*>(self)->probed(answer); },
              this}
 {
-    hooks_.owner = this;
-    hooks_.no_connection.fd = static_cast<ngx_socket_t>(-1);
-    hooks_.timer.data = &hooks_.no_connection;
-    hooks_.timer.log = ngx_cycle->log;
-    hooks_.timer.cancelable = 1;
-    hooks_.timer.handler = [](ngx_event_t* event) noexcept {
-        reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, timer))->owner->probe();
-    };
     for (unsigned i = 0; i < settings.pool; ++i)
         connections_.push_back(std::make_unique<Connection>(*this, Connection::Use::shared));
 }
@@ -97,7 +85,7 @@ void Node::close() noexcept
     if (!closed_ && !breaker_.allows()) observer.breaker(number_, breaker_.state(), Breaker::State::closed);
     closed_ = true;
     addresses_.stop();
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    probe_timer_.cancel();
     leave_.cancel();
     probe_.cancel();
     close_connections(Failure::lost);
@@ -151,7 +139,7 @@ void Node::succeeded() noexcept
     breaker_.succeeded(ngx_current_msec);
 }
 
-void Node::failed(Failure why, std::string_view how) noexcept
+void Node::failed(std::string_view how) noexcept
 {
     if (closed_ || !breaker_.allows()) return;
     const Breaker::State before = breaker_.state();
@@ -162,7 +150,11 @@ void Node::failed(Failure why, std::string_view how) noexcept
         return;
     }
     observer.breaker(number_, before, breaker_.state());
-    taken_out(why, how);
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "edge: redis %s: %*s; not asked any more until it answers a PING", name_.c_str(),
+                  how.size(), how.data());
+    wait_for_probe();
+    close_connections(Failure::refused);
 }
 
 void Node::complained(std::string_view error) noexcept
@@ -172,20 +164,11 @@ void Node::complained(std::string_view error) noexcept
                   error.data());
 }
 
-void Node::taken_out(Failure, std::string_view how) noexcept
-{
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "edge: redis %s: %*s; not asked any more until it answers a PING", name_.c_str(),
-                  how.size(), how.data());
-    wait_for_probe();
-    close_connections(Failure::refused);
-}
-
 void Node::wait_for_probe() noexcept
 {
     if (closed_ || ngx_exiting) return;
     const auto left = static_cast<ngx_msec_int_t>(breaker_.probe_at() - ngx_current_msec);
-    ngx_add_timer((&hooks_.timer), static_cast<ngx_msec_t>(left > 0 ? left : 1));
+    probe_timer_.arm(static_cast<ngx_msec_t>(left > 0 ? left : 1));
 }
 
 void Node::probe() noexcept

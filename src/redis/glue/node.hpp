@@ -59,7 +59,7 @@ public:
     const Address* next_address() noexcept { return addresses_.next(); }
     bool is_being_named() const noexcept { return addresses_.is_first_asked(); }
     /// One failure for the breaker: a command without an answer in time, or a connection lost or not made.
-    void failed(Failure why, std::string_view how) noexcept;
+    void failed(std::string_view how) noexcept;
     void succeeded() noexcept;
     /// A string came: where they are large, commands are spread over the connections.
     void note_size(std::size_t bytes) noexcept { usual_size_ = (usual_size_ * 15 + bytes) / 16; }
@@ -67,22 +67,15 @@ public:
     void complained(std::string_view error) noexcept;
 
 private:
-    struct Hooks {
-        ngx_event_t timer;
-        ngx_connection_t no_connection;  // the debug log reads `fd` through a timer's data
-        Node* owner;
-    };
     Connection& pick(const Command& command);
     void moved() noexcept;
     void let_go() noexcept;
     template <class Which>
     void close_dedicated(const Which& which) noexcept;
-    void taken_out(Failure why, std::string_view how) noexcept;
     void wait_for_probe() noexcept;
     void probe() noexcept;
     void ping(ngx_msec_t timeout) noexcept;
     void probed(const Answer& answer) noexcept;
-    void set_breaker(Breaker::State before) noexcept;
     void close_connections(Failure why) noexcept;
 
     const Endpoint endpoint_;
@@ -103,7 +96,7 @@ private:
     std::optional<ngx_msec_t> complaint_logged_at_;
     bool closed_ = false;
     std::size_t usual_size_ = 0;  ///< of the strings that come, a moving average
-    Hooks hooks_{};
+    ngx::Timer probe_timer_{[](void* self) noexcept { static_cast<Node*>(self)->probe(); }, this};
 };
 
 }
