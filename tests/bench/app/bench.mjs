@@ -58,7 +58,7 @@ async function startPostgres() {
     if (ids.uid !== undefined) fs.chownSync(cluster, ids.uid, ids.gid);
     execFileSync(`${bin}/initdb`, ['-D', `${cluster}/data`, '-U', pgUser, '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'], { ...ids, stdio: 'pipe', cwd: '/' });
     const settings = { listen_addresses: '', unix_socket_directories: cluster, shared_preload_libraries: 'pg_stat_statements',
-        'pg_stat_statements.track_utility': 'off', shared_buffers: '128MB', fsync: 'off', max_connections: '40', jit: 'off' };
+        'pg_stat_statements.track_utility': 'off', shared_buffers: '128MB', fsync: 'off', max_connections: '40', jit: 'off', dynamic_shared_memory_type: 'mmap' };
     database = start('postgres', `${bin}/postgres`, ['-D', `${cluster}/data`, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])], { ...ids, cwd: '/' });
     await waitFor('PostgreSQL', async () => { const client = await connect('postgres'); await client.end(); return true; });
 }
