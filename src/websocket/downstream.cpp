@@ -286,7 +286,12 @@ std::optional<Violation> Downstream::on_control()
         close_received_ = parsed.close.code;
     }
     if (close_sent_) return std::nullopt;
-    queue_frame(header, payload);
+    if (header.opcode == Opcode::close && instead_) {
+        const ClosePayload own{instead_->code, instead_->reason};
+        queue_frame({.opcode = Opcode::close, .length = own.bytes().size()}, own.bytes());
+    } else {
+        queue_frame(header, payload);
+    }
     if (header.opcode == Opcode::close) {
         close_sent_ = true;
         decide(Cause::close);

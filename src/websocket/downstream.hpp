@@ -57,6 +57,9 @@ public:
     /// frame, or after a Close: nothing was queued, the connection can only be cut or waited for.
     bool send_close(CloseCode code, std::string_view reason, BatchWindow::Cause cause, std::uint64_t now_ms);
     bool send_ping(Bytes payload, std::uint64_t now_ms);
+    /// The upstream's Close, when it comes, reaches the client as this one. `instead`: its reason is a
+    /// literal.
+    void replace_close(const Violation& instead) noexcept { instead_ = instead; }
 
     /// When flush() is due; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept { return window_.deadline(); }
@@ -129,6 +132,7 @@ private:
     std::uint64_t message_bytes_ = 0;  // of the message that is arriving
     std::uint64_t message_wire_ = 0;   // of its frames that were queued
     std::optional<CloseCode> close_received_;
+    std::optional<Violation> instead_;  // of the upstream's Close
     std::optional<Flush> flush_;
     std::optional<BatchWindow::Cause> due_;  // a flush was decided, it happens when all of the read is in
     DownstreamCounts counts_;

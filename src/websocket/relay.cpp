@@ -37,6 +37,7 @@ void Relay::from_upstream(MutableBytes bytes, std::uint64_t now_ms)
     if (upstream_gone_ || upstream_failed_) return;
     if (const auto violation = down_.feed(bytes, now_ms)) fail_upstream(*violation, now_ms);
     note_close(down_.close_received());
+    if (down_.close_sent()) answers_until_.reset();
 }
 
 void Relay::upstream_ended(std::uint64_t now_ms)
@@ -44,7 +45,8 @@ void Relay::upstream_ended(std::uint64_t now_ms)
     if (upstream_gone_) return;
     upstream_gone_ = true;
     up_.queue().consume(up_.queue().ready());
-    if (down_.close_sent()) return;
+    if (client_failed_) close_failed_client(now_ms);
+    if (client_failed_ || down_.close_sent()) return;
     // A client that said Close gets its answer, if only from us.
     const CloseCode code = up_.close_received().value_or(CloseCode::internal_error);
     const std::string_view reason = up_.close_received() ? std::string_view{} : kUpstreamGone;
@@ -58,10 +60,20 @@ void Relay::fail_client(const Violation& violation, std::uint64_t now_ms)
 {
     if (!violation_) violation_ = violation;
     client_failed_ = true;
-    if (!down_.send_close(violation.code, violation.reason, BatchWindow::Cause::close, now_ms))
-        down_.flush(BatchWindow::Cause::close, now_ms);
-    if (!upstream_gone_) up_.send_close(CloseCode::going_away, {});
     note_close(violation.code);
+    down_.replace_close(violation);
+    const bool asked = !upstream_gone_ && !upstream_failed_ && up_.send_close(CloseCode::going_away, {});
+    if (asked && !down_.close_sent())
+        answers_until_ = now_ms + kAnswersMs;
+    else
+        close_failed_client(now_ms);
+}
+
+void Relay::close_failed_client(std::uint64_t now_ms)
+{
+    answers_until_.reset();
+    if (!down_.send_close(violation_->code, violation_->reason, BatchWindow::Cause::close, now_ms))
+        down_.flush(BatchWindow::Cause::close, now_ms);
 }
 
 void Relay::fail_upstream(const Violation& violation, std::uint64_t now_ms)
@@ -69,6 +81,7 @@ void Relay::fail_upstream(const Violation& violation, std::uint64_t now_ms)
     if (!violation_) violation_ = violation;
     upstream_failed_ = true;
     up_.send_close(violation.code, violation.reason);
+    if (client_failed_) return close_failed_client(now_ms);
     if (down_.send_close(CloseCode::internal_error, kUpstreamFailed, BatchWindow::Cause::close, now_ms))
         note_close(CloseCode::internal_error);
     else
@@ -82,8 +95,9 @@ void Relay::note_close(std::optional<CloseCode> code) noexcept
     close_code_ = *code;
 }
 
-void Relay::on_deadline(std::uint64_t now_ms) noexcept
+void Relay::on_deadline(std::uint64_t now_ms)
 {
+    if (answers_until_ && now_ms >= *answers_until_) return close_failed_client(now_ms);
     const auto due = down_.deadline();
     if (due && now_ms >= *due) down_.flush(BatchWindow::Cause::delay, now_ms);
 }
@@ -91,6 +105,7 @@ void Relay::on_deadline(std::uint64_t now_ms) noexcept
 bool Relay::close_client(CloseCode code, std::string_view reason, std::uint64_t now_ms)
 {
     if (!down_.send_close(code, reason, BatchWindow::Cause::drain, now_ms)) return false;
+    answers_until_.reset();
     note_close(code);
     return true;
 }
@@ -118,7 +133,7 @@ bool Relay::keep_alive(std::uint64_t now_ms)
 
 bool Relay::ended() const noexcept
 {
-    if (client_gone_ || client_failed_) return true;
+    if (client_gone_ || (client_failed_ && !answers_until_)) return true;
     const bool client_done = down_.close_sent() && up_.close_received();
     // Without a Close, for want of a frame boundary, there is no answer to wait for.
     if (upstream_gone_ || upstream_failed_) return client_done || !down_.close_sent();

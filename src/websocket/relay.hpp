@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -22,7 +23,9 @@ namespace edge::websocket {
 ///
 /// Closing. A Close of either side is checked and passed on in order; its answer too. What the edge sends of
 /// its own accord:
-///   client violates     Close with the code to the client; 1001 to the upstream; ended
+///   client violates     1001 to the upstream; what it says until its answer still reaches the client, for at
+///                       most kAnswersMs: they answer what the client said before; then Close with the code
+///                       to the client; ended
 ///   upstream violates   Close with the code to the upstream; 1011 to the client; ended once that is answered
 ///   upstream ends without Close   1011 to the client; ended once that is answered
 ///   client ends         ended (there is nobody to talk to; the upstream gets what was already queued); but
@@ -35,6 +38,8 @@ namespace edge::websocket {
 /// Whoever must wait for an answer waits with a timer of its own: closing() says when.
 class Relay {
 public:
+    static constexpr std::uint64_t kAnswersMs = 1000;
+
     /// `settings` and `memory` must outlive the relay. mask_seed: random.
     Relay(const RelaySettings& settings, const Agreement& agreement, std::uint64_t mask_seed,
           MemoryCount& memory)
@@ -73,9 +78,14 @@ public:
     OutputQueue& to_upstream() noexcept { return up_.queue(); }  // all of it is always ready
 
     /// When to call on_deadline(); nullopt: not at all.
-    std::optional<std::uint64_t> deadline() const noexcept { return down_.deadline(); }
-    /// Flushes if the deadline has come; harmless at any other time.
-    void on_deadline(std::uint64_t now_ms) noexcept;
+    std::optional<std::uint64_t> deadline() const noexcept
+    {
+        const auto flush = down_.deadline();
+        if (!answers_until_) return flush;
+        return flush ? std::min(*flush, *answers_until_) : answers_until_;
+    }
+    /// Does what is due by the deadline; harmless at any other time.
+    void on_deadline(std::uint64_t now_ms);
     /// Flushes what is held, whatever the deadline.
     void flush(std::uint64_t now_ms) noexcept { down_.flush(BatchWindow::Cause::drain, now_ms); }
     /// The last flush since this was called last. No call makes more than one.
@@ -120,6 +130,7 @@ public:
 private:
     void note_close(std::optional<CloseCode> code) noexcept;
     void fail_client(const Violation& violation, std::uint64_t now_ms);
+    void close_failed_client(std::uint64_t now_ms);
     void fail_upstream(const Violation& violation, std::uint64_t now_ms);
 
     const RelaySettings* settings_;
@@ -129,6 +140,8 @@ private:
     std::uint64_t pinged_at_ = 0;  // 0: no answer is awaited
     std::uint64_t pings_ = 0;
     std::optional<Violation> violation_;
+    std::optional<std::uint64_t>
+        answers_until_;  // a client that has violated the protocol waits for its Close
     CloseCode close_code_ = CloseCode::abnormal;
     bool closed_ = false;         // close_code_ is the first Close's
     bool client_gone_ = false;    // there is nobody to talk to

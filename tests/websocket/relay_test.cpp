@@ -77,23 +77,63 @@ BOOST_FIXTURE_TEST_CASE(a_close_of_the_upstream_and_its_answer_pass_and_end_it, 
     BOOST_TEST((relay().close_code() == CloseCode::no_code));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_client_that_violates_is_told_why_and_the_upstream_that_it_is_gone, Rig)
+BOOST_FIXTURE_TEST_CASE(a_client_that_violates_gets_the_answers_to_what_it_said_before_and_is_told_why, Rig)
 {
     upstream(Frame{Opcode::text, "one"});
-    upstream(Frame{Opcode::text, "held"});
     client(Frame{Opcode::text, "good"});
     client(Frame{Opcode::text, "\xFF"});
-    BOOST_TEST((to_client() == Frames{{Opcode::text, "one"},
-                                      {Opcode::text, "held"},
-                                      {Opcode::close, close_payload(1007, "text that is not UTF-8")}}));
     BOOST_TEST((to_upstream() == Frames{{Opcode::text, "good"}, {Opcode::close, close_payload(1001)}}));
     BOOST_TEST(relay().client_failed());
-    BOOST_TEST(relay().ended());
-    BOOST_TEST((relay().close_code() == CloseCode::bad_data));
     BOOST_TEST(!relay().wants_client());
-    // Whatever still comes is swallowed.
+    BOOST_TEST(relay().wants_upstream());
+    BOOST_TEST(!relay().ended());
+    // Whatever else the client says is swallowed.
     client(Frame{Opcode::text, "more"});
     BOOST_TEST(to_upstream().empty());
+    upstream(Frame{Opcode::text, "to the good one"});
+    upstream(Frame{Opcode::close, close_payload(1001, "so be it")});
+    BOOST_TEST((to_client() == Frames{{Opcode::text, "one"},
+                                      {Opcode::text, "to the good one"},
+                                      {Opcode::close, close_payload(1007, "text that is not UTF-8")}}));
+    BOOST_TEST(relay().ended());
+    BOOST_TEST((relay().close_code() == CloseCode::bad_data));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_client_that_violates_is_told_why_in_time_whatever_the_upstream_does, Rig)
+{
+    upstream(Frame{Opcode::text, "one"});
+    client("\x83\x80\x01\x02\x03\x04"s, 2000);
+    BOOST_TEST((relay().deadline() == 2000 + Relay::kAnswersMs));
+    upstream(wire(Frame{Opcode::text, "held"}), 2999);
+    relay().on_deadline(2999);
+    BOOST_TEST(!relay().ended());
+    relay().on_deadline(3000);
+    BOOST_TEST(relay().ended());
+    BOOST_TEST((to_client() == Frames{{Opcode::text, "one"},
+                                      {Opcode::text, "held"},
+                                      {Opcode::close, close_payload(1002, "reserved opcode")}}));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_client_that_violates_is_told_why_when_the_upstream_ends_or_violates_too, Rig)
+{
+    client(Frame{Opcode::text, "\xFF"});
+    relay().upstream_ended(1001);
+    BOOST_TEST((to_client() == Frames{{Opcode::close, close_payload(1007, "text that is not UTF-8")}}));
+    BOOST_TEST(relay().ended());
+
+    Rig other;
+    other.client(Frame{Opcode::text, "\xFF"});
+    other.upstream("\x83\x00"s);
+    BOOST_TEST((other.to_client() == Frames{{Opcode::close, close_payload(1007, "text that is not UTF-8")}}));
+    BOOST_TEST(other.relay().ended());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_client_that_violates_after_the_upstream_said_close_is_waited_for_no_more, Rig)
+{
+    upstream(Frame{Opcode::close, close_payload(1000)});
+    client(Frame{Opcode::text, "\xFF"});
+    BOOST_TEST((to_client() == Frames{{Opcode::close, close_payload(1000)}}));
+    BOOST_TEST(relay().ended());
 }
 
 BOOST_FIXTURE_TEST_CASE(an_upstream_that_violates_is_told_why_and_the_client_sees_1011, Rig)
