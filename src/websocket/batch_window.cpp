@@ -9,7 +9,11 @@ BatchWindow::Verdict BatchWindow::on_message(std::uint64_t now_ms, std::uint32_t
     const bool alone = messages_ == 0;
     if (alone) since_ = now_ms;
     ++messages_;
+    const std::uint64_t whole_before = segments_.whole(bytes_);
     bytes_ += bytes;
+    const std::uint64_t whole = segments_.whole(bytes_);
+    if (whole != whole_before) tail_messages_ = 0;
+    if (whole != bytes_ && tail_messages_++ == 0) tail_since_ = now_ms;
     const bool after_pause =
         !last_message_ || (now_ms > *last_message_ && now_ms - *last_message_ >= limits_.delay_ms);
     last_message_ = std::max(now_ms, last_message_.value_or(0));
@@ -34,10 +38,22 @@ std::optional<std::uint64_t> BatchWindow::deadline() const noexcept
     return since_ + limits_.delay_ms;
 }
 
-void BatchWindow::flushed() noexcept
+std::uint64_t BatchWindow::leaving(Cause cause, std::uint64_t now_ms) const noexcept
 {
-    messages_ = 0;
-    bytes_ = 0;
+    const std::uint64_t whole = segments_.whole(bytes_);
+    if (takes_all(cause) || whole == 0) return bytes_;
+    // A tail that would have to follow in a moment is not worth a write of its own.
+    const bool tail_is_due = now_ms + limits_.delay_ms / 4 >= tail_since_ + limits_.delay_ms;
+    return tail_is_due ? bytes_ : whole;
+}
+
+void BatchWindow::flushed(std::uint64_t bytes) noexcept
+{
+    const bool all = bytes >= bytes_;
+    messages_ = all ? 0 : tail_messages_;
+    since_ = tail_since_;
+    bytes_ = all ? 0 : bytes_ - bytes;
+    if (all) tail_messages_ = 0;
 }
 
 }

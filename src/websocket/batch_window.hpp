@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+
+#include "websocket/segments.hpp"
 
 namespace edge::websocket {
 
 /// Decides when messages held for one client leave in one write: the first after a pause at once, those after
-/// it together, when there are enough of them or the oldest has waited long enough.
+/// it together, when there are enough of them or the oldest has waited long enough. What would fill only a
+/// part of a segment then, at the end, stays while its own messages may still wait.
 ///
 /// Shape:  one object per connection; counts messages, owns no bytes.
 /// Units:  now_ms, deadline(): milliseconds of one monotonic clock. bytes: as they go on the wire.
@@ -25,8 +29,15 @@ public:
     /// Why the last `flush` was said; also what a caller flushes for of its own accord.
     enum class Cause : std::uint8_t { first, messages, bytes, delay, urgent, stream, close, drain };
     static constexpr std::size_t kCauses = 8;
+    /// Nothing stays behind when something leaves for this cause.
+    static constexpr bool takes_all(Cause cause) noexcept
+    {
+        return cause != Cause::messages && cause != Cause::bytes && cause != Cause::delay;
+    }
 
     explicit BatchWindow(Limits limits) noexcept : limits_{limits} {}
+    /// What batches are made to fit. May be told at any time; until then all that is held goes.
+    void fit(const Segments& segments) noexcept { segments_ = segments; }
 
     /// One more message is in the queue. After `flush` the caller may add more to the same write before it
     /// calls flushed().
@@ -39,8 +50,13 @@ public:
     }
     /// When what is held has to leave; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept;
-    /// Everything held left (or was handed to a socket that will take it when it can).
-    void flushed() noexcept;
+    /// How many of the held_bytes() a flush for this cause takes, from the front.
+    std::uint64_t leaving(Cause cause, std::uint64_t now_ms) const noexcept;
+    /// And how many messages stay if these are not all: one that is cut, too. (Under TLS sometimes one more.)
+    std::uint32_t staying() const noexcept { return tail_messages_; }
+    /// So much as leaving() said left, or everything (or was handed to a socket that will take it when it
+    /// can).
+    void flushed(std::uint64_t bytes = UINT64_MAX) noexcept;
 
     Cause cause() const noexcept { return cause_; }
     std::uint32_t held_messages() const noexcept { return messages_; }
@@ -54,6 +70,10 @@ private:
     std::uint64_t bytes_ = 0;
     std::uint64_t since_ = 0;
     std::optional<std::uint64_t> last_message_;
+    // Of what lies behind the last whole segment: the oldest message that ends there.
+    std::uint64_t tail_since_ = 0;
+    std::uint32_t tail_messages_ = 0;
+    Segments segments_;
     Cause cause_ = Cause::first;
 };
 

@@ -320,15 +320,17 @@ void Downstream::note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgen
 void Downstream::flush(Cause cause, std::uint64_t now_ms) noexcept
 {
     due_.reset();
-    const std::size_t bytes = queue_.size() - queue_.ready();
+    const std::size_t held = queue_.size() - queue_.ready();
+    // Parts of a message that leave one by one are not in the window.
+    const std::uint64_t bytes = window_.held_bytes() == held ? window_.leaving(cause, now_ms) : held;
     const bool waited = window_.held_messages() != 0 && now_ms > window_.held_since();
     if (bytes != 0)
         flush_ = Flush{.cause = cause,
-                       .messages = window_.held_messages(),
+                       .messages = window_.held_messages() - (bytes == held ? 0 : window_.staying()),
                        .bytes = bytes,
                        .held_ms = waited ? now_ms - window_.held_since() : 0};
-    queue_.make_ready();
-    window_.flushed();
+    queue_.make_ready(static_cast<std::size_t>(bytes));
+    window_.flushed(bytes == held ? UINT64_MAX : bytes);
 }
 
 std::optional<Flush> Downstream::take_flush() noexcept

@@ -63,7 +63,10 @@ public:
 
     /// When flush() is due; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept { return window_.deadline(); }
-    /// Makes everything queued ready.
+    /// What batches are made to fit.
+    void fit(const Segments& segments) noexcept { window_.fit(segments); }
+    /// Makes ready what leaves for this cause, and that is everything queued but for a batch's last part of a
+    /// segment.
     void flush(BatchWindow::Cause cause, std::uint64_t now_ms) noexcept;
     /// The last flush since this was called last.
     std::optional<Flush> take_flush() noexcept;
@@ -115,7 +118,7 @@ private:
     void note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgent);
     void decide(BatchWindow::Cause cause) noexcept
     {
-        if (!due_) due_ = cause;
+        if (!due_ || !BatchWindow::takes_all(*due_)) due_ = cause;
     }
 
     const RelaySettings* settings_;

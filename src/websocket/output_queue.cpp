@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "websocket/frame.hpp"
 
@@ -66,9 +67,33 @@ void OutputQueue::trim() noexcept
     std::vector<Chunk>{}.swap(chunks_);
 }
 
+// Makes room in the last chunk, so that a batch lies together: it is one record then, and one write.
+bool OutputQueue::widen(Chunk& chunk, std::size_t wanted)
+{
+    const std::uint32_t used = chunk.end - chunk.begin;
+    if (chunk.begin != 0) {
+        std::memmove(chunk.bytes.get(), chunk.bytes.get() + chunk.begin, used);
+    } else {
+        if (chunk.capacity == kLargest) return false;
+        const std::size_t capacity =
+            std::min(std::max<std::size_t>(used + wanted, chunk.capacity * 4), kLargest);
+        std::unique_ptr<Byte[]> wider{new Byte[capacity]};
+        std::memcpy(wider.get(), chunk.bytes.get(), used);
+        chunk.bytes = std::move(wider);
+        memory_->bytes += capacity - chunk.capacity;
+        chunk.capacity = static_cast<std::uint32_t>(capacity);
+    }
+    chunk.begin = 0;
+    chunk.end = used;
+    return true;
+}
+
 OutputQueue::Chunk& OutputQueue::room(std::size_t wanted)
 {
-    if (!chunks_.empty() && chunks_.back().end < chunks_.back().capacity) return chunks_.back();
+    if (!chunks_.empty()) {
+        Chunk& last = chunks_.back();
+        if (last.end < last.capacity || (ready_ == 0 && widen(last, wanted))) return last;
+    }
     const std::size_t least =
         chunks_.empty() ? kSmallest : std::min<std::size_t>(chunks_.back().capacity * 4, kLargest);
     const std::size_t capacity = std::clamp(wanted, least, kLargest);

@@ -13,8 +13,8 @@ namespace edge::websocket {
 
 /// Bytes on their way to one peer. The front ones, `ready()` of them, may be written; those behind are held.
 ///
-/// Memory: owned chunks, from 1 KB at first to 16 KB each, counted; none when empty after trim(). Bytes never
-///         move once they are appended, so a span handed to SSL_write stays good until consumed.
+/// Memory: owned chunks, from 1 KB at first to 16 KB each, counted; none when empty after trim(). While
+///         some are ready no byte moves, so a span handed to SSL_write stays good until consumed.
 class OutputQueue {
 public:
     explicit OutputQueue(MemoryCount& memory) noexcept : memory_{&memory} {}
@@ -39,6 +39,8 @@ public:
     /// Appends the bytes masked; `offset`: of the first one in its frame.
     void append_masked(Bytes bytes, const std::array<Byte, 4>& mask, std::uint64_t offset);
     void make_ready() noexcept { ready_ = size_; }
+    /// So many more bytes than are ready already; there are as many.
+    void make_ready(std::size_t bytes) noexcept { ready_ += bytes; }
 
 private:
     struct Chunk {
@@ -46,6 +48,7 @@ private:
         std::uint32_t capacity = 0, begin = 0, end = 0;
     };
     Chunk& room(std::size_t wanted);
+    bool widen(Chunk& chunk, std::size_t wanted);
 
     MemoryCount* memory_;
     std::vector<Chunk> chunks_;

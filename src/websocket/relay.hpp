@@ -77,6 +77,8 @@ public:
     OutputQueue& to_client() noexcept { return down_.queue(); }
     OutputQueue& to_upstream() noexcept { return up_.queue(); }  // all of it is always ready
 
+    /// What batches for the client are made to fit; once it is known.
+    void fit(const Segments& segments) noexcept { down_.fit(segments); }
     /// When to call on_deadline(); nullopt: not at all.
     std::optional<std::uint64_t> deadline() const noexcept
     {

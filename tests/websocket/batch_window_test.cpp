@@ -1,6 +1,11 @@
 #include "websocket/batch_window.hpp"
 
+#include <algorithm>
+#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
+#include <deque>
+#include <random>
+#include <utility>
 
 namespace edge::websocket {
 
@@ -13,6 +18,16 @@ struct Busy {  // a window that flushed at t = 1000
     BatchWindow window{{.messages = 3, .bytes = 100, .delay_ms = 50}};
     Busy()
     {
+        window.on_message(1000, 1, false);
+        window.flushed();
+    }
+};
+
+struct Fitted {  // segments of 100 bytes; flushed at t = 1000
+    BatchWindow window{{.messages = 8, .bytes = 1000, .delay_ms = 40}};
+    Fitted()
+    {
+        window.fit(Segments{100, 0});
         window.on_message(1000, 1, false);
         window.flushed();
     }
@@ -129,6 +144,92 @@ BOOST_FIXTURE_TEST_CASE(a_clock_that_jumps_back_holds_no_message_forever, Busy)
     BOOST_TEST(window.deadline().value() == 60u);
     window.flushed();
     BOOST_TEST((window.on_message(1051, 1, false) == Verdict::flush));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_fills_no_segment_stays_until_its_own_time_is_over, Fitted)
+{
+    window.on_message(1010, 60, false);
+    window.on_message(1020, 30, false);
+    window.on_message(1025, 20, false);  // 10 bytes of it are in the first segment
+    window.on_message(1030, 15, false);
+    BOOST_TEST(window.leaving(Cause::delay, 1050) == 100u);
+    BOOST_TEST(window.staying() == 2u);
+    window.flushed(100);
+    BOOST_TEST(window.held_messages() == 2u);
+    BOOST_TEST(window.held_bytes() == 25u);
+    BOOST_TEST(window.deadline().value() == 1065u);
+    BOOST_TEST(window.leaving(Cause::delay, 1065) == 25u);
+    window.flushed(25);
+    BOOST_TEST(!window.deadline().has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(what_stayed_fills_the_next_segment_with_what_comes, Fitted)
+{
+    window.on_message(1010, 110, false);
+    window.on_message(1025, 10, false);
+    window.flushed(window.leaving(Cause::bytes, 1026));
+    BOOST_TEST(window.held_bytes() == 20u);
+    window.on_message(1027, 80, false);
+    BOOST_TEST(window.leaving(Cause::bytes, 1027) == 100u);
+    window.flushed(100);
+    BOOST_TEST(window.held_messages() == 0u);
+    BOOST_TEST(!window.deadline().has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(what_would_have_to_follow_in_a_moment_goes_along, Fitted)
+{
+    window.on_message(1010, 60, false);
+    window.on_message(1019, 60, false);
+    BOOST_TEST(window.leaving(Cause::delay, 1050) == 120u);
+    BOOST_TEST(window.leaving(Cause::delay, 1048) == 100u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_batch_of_less_than_a_segment_goes_whole, Fitted)
+{
+    window.on_message(1010, 60, false);
+    window.on_message(1045, 30, false);
+    BOOST_TEST(window.leaving(Cause::delay, 1050) == 90u);
+}
+
+BOOST_FIXTURE_TEST_CASE(nothing_stays_behind_what_may_not_wait, Fitted)
+{
+    window.on_message(1010, 110, false);
+    window.on_message(1020, 10, false);
+    for (const Cause cause : {Cause::first, Cause::urgent, Cause::stream, Cause::close, Cause::drain})
+        BOOST_TEST(window.leaving(cause, 1021) == 120u);
+    for (const Cause cause : {Cause::messages, Cause::bytes, Cause::delay})
+        BOOST_TEST(window.leaving(cause, 1021) == 100u);
+}
+
+// Whatever comes, no message waits for longer than the delay if each deadline is kept.
+BOOST_DATA_TEST_CASE(no_message_waits_longer_than_the_delay, boost::unit_test::data::make({0U, 29U}))
+{
+    std::mt19937 random{11};
+    BatchWindow window{{.messages = 9, .bytes = 900, .delay_ms = 20}};
+    window.fit(Segments{200, sample});
+    std::deque<std::pair<std::uint64_t, std::uint64_t>> held;  // when it came, bytes left
+    std::uint64_t longest = 0;
+    const auto flush = [&](Cause cause, std::uint64_t now) {
+        std::uint64_t bytes = window.leaving(cause, now);
+        window.flushed(bytes);
+        while (!held.empty() && held.front().second <= bytes) {
+            bytes -= held.front().second;
+            longest = std::max(longest, now - held.front().first);
+            held.pop_front();
+        }
+        if (bytes != 0) held.front().second -= bytes;
+        BOOST_REQUIRE(held.size() <= window.held_messages());
+        if (sample == 0) BOOST_REQUIRE(held.size() == window.held_messages());
+    };
+    std::uint64_t now = 1000;
+    for (int i = 0; i < 20000; ++i) {
+        now += random() % (random() % 10 == 0 ? 60 : 3);
+        while (window.deadline() && *window.deadline() <= now) flush(Cause::delay, *window.deadline());
+        const std::uint32_t bytes = 1 + random() % (random() % 20 == 0 ? 700 : 60);
+        held.emplace_back(now, bytes);
+        if (window.on_message(now, bytes, random() % 50 == 0) == Verdict::flush) flush(window.cause(), now);
+    }
+    BOOST_TEST(longest == 20u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -120,6 +120,52 @@ BOOST_FIXTURE_TEST_CASE(enough_messages_or_bytes_leave_before_the_delay, Rig)
     BOOST_TEST(frames().size() == 2u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_batch_leaves_what_fills_no_segment_for_the_next_one, Rig)
+{
+    down().fit(Segments{1000, 0});
+    busy();
+    const std::string first = wire({Opcode::text, std::string(700, 'a')});
+    const std::string second = wire({Opcode::text, std::string(700, 'b')});
+    feed(first, 1001);
+    feed(second, 1011);
+    down().flush(Cause::delay, down().deadline().value());
+    BOOST_TEST((out() == (first + second).substr(0, 1000)));
+    const Flush flush = down().take_flush().value();
+    BOOST_TEST(flush.messages == 1u);
+    BOOST_TEST(flush.bytes == 1000u);
+    BOOST_TEST(down().deadline().value() == 1031u);
+    down().flush(Cause::delay, 1031);
+    BOOST_TEST((out() == (first + second).substr(1000)));
+    BOOST_TEST(down().take_flush().value().messages == 1u);
+    BOOST_TEST(!down().deadline().has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(nothing_stays_behind_a_control_frame_that_came_with_a_full_batch, Rig)
+{
+    settings.batch = {.messages = 50, .bytes = 2500, .delay_ms = 20};
+    down().fit(Segments{1000, 0});
+    busy();
+    const std::string all = wire({Opcode::text, std::string(2600, 'a')}) + wire({Opcode::ping, "p"});
+    feed(all, 1001);
+    BOOST_TEST((out() == all));
+    BOOST_TEST((down().take_flush().value().cause == Cause::urgent));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_frame_that_streams_leaves_nothing_behind_with_a_full_batch, Rig)
+{
+    settings.whole = 4096;
+    settings.batch = {.messages = 50, .bytes = 2500, .delay_ms = 20};
+    down().fit(Segments{1000, 0});
+    busy();
+    const std::string all =
+        wire({Opcode::text, std::string(2600, 'a')}) + wire({Opcode::text, std::string(5000, 'b')});
+    feed(all.substr(0, 4500), 1001);
+    BOOST_TEST((out() == all.substr(0, 4500)));
+    feed(all.substr(4500), 1002);
+    BOOST_TEST((out() == all.substr(4500)));
+    BOOST_TEST(!down().deadline().has_value());
+}
+
 BOOST_FIXTURE_TEST_CASE(control_frames_and_urgent_messages_take_along_what_is_before_them_in_order, Rig)
 {
     for (const Frame& urgent : {Frame{Opcode::ping, "p"}, Frame{Opcode::pong, ""}, Frame{Opcode::text, "2"},

@@ -62,6 +62,27 @@ BOOST_AUTO_TEST_CASE(memory_is_counted_and_an_empty_queue_holds_none_after_trim)
     BOOST_TEST(memory.bytes == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_of_up_to_a_record_lies_together_even_behind_the_rest_of_another)
+{
+    MemoryCount memory;
+    OutputQueue queue{memory};
+    std::string in;
+    for (int round = 0; round < 50; ++round) {
+        while (in.size() < 12000) {
+            const std::string piece(100 + in.size() % 700, static_cast<char>('a' + round % 26));
+            queue.append(as_bytes(piece));
+            in += piece;
+        }
+        const std::size_t leaving = in.size() - 300;
+        queue.make_ready(leaving);
+        BOOST_TEST(queue.front().size() == leaving);
+        BOOST_TEST((as_text(queue.front()) == in.substr(0, leaving)));
+        queue.consume(leaving);
+        in.erase(0, leaving);
+    }
+    BOOST_TEST(memory.bytes == 16384u);
+}
+
 BOOST_AUTO_TEST_CASE(what_goes_in_comes_out_in_order_however_it_is_written)
 {
     std::mt19937 random{7};

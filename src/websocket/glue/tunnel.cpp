@@ -45,6 +45,18 @@ void free_tls_buffer(ngx_connection_t& c) noexcept
     if (c.ssl != nullptr && c.buffered == 0) ngx_ssl_free_buffer(&c);
 }
 
+/// TLS: 5 bytes of head and 16 of tag to each record, and one more in 1.3, eight more with AES in 1.2.
+constexpr std::uint32_t kRecordOverhead = 29;
+
+/// How the connection's bytes divide on the wire.
+Segments segments_of(const ngx_connection_t& c) noexcept
+{
+    int payload = 0;
+    socklen_t size = sizeof(payload);
+    if (getsockopt(c.fd, IPPROTO_TCP, TCP_MAXSEG, &payload, &size) != 0 || payload <= 0) return {};
+    return {static_cast<std::uint32_t>(payload), c.ssl != nullptr ? kRecordOverhead : 0};
+}
+
 std::vector<Byte> take(ngx_buf_t& buffer)
 {
     std::vector<Byte> bytes(buffer.pos, buffer.last);
@@ -299,6 +311,9 @@ bool Tunnel::header_sent()
         if (r_.out != nullptr || client_.buffered != 0) return false;
     }
     header_sent_ = true;
+    const Segments segments = segments_of(client_);
+    relay_->fit(segments);
+    record_ = segments.record();
     free_tls_buffer(client_);
     free_tls_buffer(upstream_);
     return true;
@@ -380,10 +395,11 @@ namespace {
 enum class Written : std::uint8_t { nothing, something, failed };
 
 /// One send of what lies together (under TLS one record), or over plain TCP one writev of all that is ready.
-Written write_front(ngx_connection_t& c, OutputQueue& queue)
+Written write_front(ngx_connection_t& c, OutputQueue& queue, std::size_t record)
 {
     if (queue.ready() == 0 || !c.write->ready || c.write->delayed) return Written::nothing;
-    const Bytes front = queue.front();
+    Bytes front = queue.front();
+    if (c.ssl != nullptr && front.size() > record) front = front.first(record);
     if (c.ssl != nullptr || front.size() == queue.ready()) {
         const ssize_t n = c.send(&c, const_cast<u_char*>(front.data()), front.size());
         if (n == NGX_AGAIN || n == 0) return Written::nothing;
@@ -414,7 +430,7 @@ Written write_front(ngx_connection_t& c, OutputQueue& queue)
 bool Tunnel::write_client()
 {
     if (client_lost_) return false;
-    const Written written = write_front(client_, relay_->to_client());
+    const Written written = write_front(client_, relay_->to_client(), record_);
     if (written == Written::failed) client_lost(true);
     return written != Written::nothing;
 }
@@ -422,7 +438,7 @@ bool Tunnel::write_client()
 bool Tunnel::write_upstream()
 {
     if (upstream_lost_) return false;
-    const Written written = write_front(upstream_, relay_->to_upstream());
+    const Written written = write_front(upstream_, relay_->to_upstream(), SIZE_MAX);
     if (written == Written::failed) upstream_lost(ngx_current_msec);
     return written != Written::nothing;
 }

@@ -112,6 +112,7 @@ private:
     ngx_http_event_handler_pt core_client_write_ = nullptr;
     ngx_http_upstream_handler_pt core_upstream_read_ = nullptr;
     ngx_http_upstream_handler_pt core_upstream_write_ = nullptr;
+    std::size_t record_ = SIZE_MAX;  // the most for the client in one TLS record
     Counts counts_;
     std::uint64_t flushes_ = 0;
     std::uint64_t last_moved_ = 0;  // milliseconds, as all times here
