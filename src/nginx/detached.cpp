@@ -29,6 +29,7 @@ struct Detached {
     ngx_pool_t* memory;
     ngx_http_request_t* request;
     DetachedTask task;
+    bool over_tls;  // the client it stands in for
     ngx_queue_t link;
 };
 
@@ -206,6 +207,7 @@ void make_connection(Detached& d, ngx_http_request_t& client)
     d.log.action = const_cast<char*>("starting a detached request");
     d.log.connection = ngx_atomic_fetch_add(ngx_connection_counter, 1);
 
+    d.over_tls = is_over_tls(client);
     d.http.addr_conf = client.http_connection->addr_conf;
     d.http.conf_ctx = server->ctx;
 
@@ -354,6 +356,16 @@ const DetachedTask* detached_task(const ngx_http_request_t& r) noexcept
 {
     if (!is_detached(r)) return nullptr;
     return &reinterpret_cast<const Detached*>(r.connection)->task;
+}
+
+bool is_over_tls(const ngx_http_request_t& r) noexcept
+{
+    if (is_detached(r)) return reinterpret_cast<const Detached*>(r.connection)->over_tls;
+#if (NGX_HTTP_SSL)
+    return r.connection->ssl != nullptr;
+#else
+    return false;
+#endif
 }
 
 bool is_unheard(const ngx_http_request_t& r) noexcept

@@ -46,6 +46,8 @@ bool start_detached(ngx_http_request_t& client, DetachedTask task) noexcept;
 
 /// Whether `r` was started by start_detached. Cheap.
 bool is_detached(const ngx_http_request_t& r) noexcept;
+/// Whether its client speaks TLS; of a detached request: whether the client it was started for did.
+bool is_over_tls(const ngx_http_request_t& r) noexcept;
 /// What it was started for, or nullptr.
 const DetachedTask* detached_task(const ngx_http_request_t& r) noexcept;
 /// Whether nobody takes the answer: it is detached and has no sink.
