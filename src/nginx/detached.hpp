@@ -17,6 +17,7 @@ struct Sink {
 enum class Purpose : std::uint8_t {
     renew,   ///< the cache renews what it has stored
     absent,  ///< the cache is to have it, if it has not
+    again,   ///< the cache had it, and it was used, until the client's write: it is to have it anew
     source,  ///< the answer goes into a sink
 };
 
