@@ -70,6 +70,8 @@ constexpr Counter counter_of(cache::Count what) noexcept
             return Counter::answers_not_modified;
         case cache::Count::partial:
             return Counter::answers_partial;
+        case cache::Count::refilled:
+            return Counter::refills;
         case cache::Count::collapsed:
             return Counter::collapsed;
         case cache::Count::shadow_same:

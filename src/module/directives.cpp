@@ -145,6 +145,8 @@ constinit ngx_command_t directives[] = {
     ngx::directive("edge_cache_private"_ngx, ngx::kEverywhere, NGX_CONF_1MORE, private_setter),
     ngx::directive("edge_cache_invalidate"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    cache_setter<cache::set_cache_invalidate>),
+    ngx::directive("edge_cache_refill"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
+                   cache_setter<cache::set_cache_refill>),
     ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
     ngx::directive("edge_websocket"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    websocket_setter<websocket::set_websocket>),

@@ -29,6 +29,7 @@ struct Detached {
     ngx_pool_t* memory;
     ngx_http_request_t* request;
     DetachedTask task;
+    bool over_tls;  // the client it stands in for
     ngx_queue_t link;
 };
 
@@ -134,6 +135,26 @@ void on_request_gone(void* data) noexcept
     ngx_post_event(&d->bury, &ngx_posted_events);
 }
 
+/// Fields that say what a write carries, or which one it really is: a read has none of them.
+bool belongs_to_write(std::string_view name) noexcept
+{
+    for (const std::string_view known :
+         {"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Idempotency-Key", "Prefer"}) {
+        if (equals_ignoring_case(name, known)) return true;
+    }
+    return name.size() > 8 && equals_ignoring_case(name.substr(0, 8), "Content-");
+}
+
+/// Browsers name their page's origin in each write, but not when they read from that very origin.
+bool is_own_origin(const ngx_table_elt_t& line, const ngx_http_request_t& client) noexcept
+{
+    if (!equals_ignoring_case(view(line.key), "Origin") || client.headers_in.host == nullptr) return false;
+    const std::string_view origin = view(line.value);
+    const std::size_t at = origin.find("://");
+    return at != origin.npos &&
+           equals_ignoring_case(origin.substr(at + 3), view(client.headers_in.host->value));
+}
+
 bool left_out(std::string_view name, Purpose purpose) noexcept
 {
     for (const std::string_view known :
@@ -144,6 +165,7 @@ bool left_out(std::string_view name, Purpose purpose) noexcept
     }
     // What a sink takes apart has to be the thing itself.
     if (purpose == Purpose::source && equals_ignoring_case(name, "Accept-Encoding")) return true;
+    if (purpose == Purpose::again && belongs_to_write(name)) return true;
     return name.size() > 14 && equals_ignoring_case(name.substr(0, 14), "Sec-WebSocket-");
 }
 
@@ -206,6 +228,7 @@ void make_connection(Detached& d, ngx_http_request_t& client)
     d.log.action = const_cast<char*>("starting a detached request");
     d.log.connection = ngx_atomic_fetch_add(ngx_connection_counter, 1);
 
+    d.over_tls = is_over_tls(client);
     d.http.addr_conf = client.http_connection->addr_conf;
     d.http.conf_ctx = server->ctx;
 
@@ -312,6 +335,7 @@ void build(Detached& d, ngx_http_request_t& client)
         throw std::bad_alloc{};
     for_each_header(client.headers_in.headers, [&](const ngx_table_elt_t& line) {
         if (line.lowcase_key == nullptr || line.hash == 0) return;
+        if (d.task.purpose == Purpose::again && is_own_origin(line, client)) return;
         if (equals_ignoring_case(view(line.key), "Host") || !left_out(view(line.key), d.task.purpose))
             add_header(*r, line, d.memory);
     });
@@ -354,6 +378,16 @@ const DetachedTask* detached_task(const ngx_http_request_t& r) noexcept
 {
     if (!is_detached(r)) return nullptr;
     return &reinterpret_cast<const Detached*>(r.connection)->task;
+}
+
+bool is_over_tls(const ngx_http_request_t& r) noexcept
+{
+    if (is_detached(r)) return reinterpret_cast<const Detached*>(r.connection)->over_tls;
+#if (NGX_HTTP_SSL)
+    return r.connection->ssl != nullptr;
+#else
+    return false;
+#endif
 }
 
 bool is_unheard(const ngx_http_request_t& r) noexcept

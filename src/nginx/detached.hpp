@@ -17,6 +17,7 @@ struct Sink {
 enum class Purpose : std::uint8_t {
     renew,   ///< the cache renews what it has stored
     absent,  ///< the cache is to have it, if it has not
+    again,   ///< the cache had it, and it was used, until the client's write: it is to have it anew
     source,  ///< the answer goes into a sink
 };
 
@@ -46,6 +47,8 @@ bool start_detached(ngx_http_request_t& client, DetachedTask task) noexcept;
 
 /// Whether `r` was started by start_detached. Cheap.
 bool is_detached(const ngx_http_request_t& r) noexcept;
+/// Whether its client speaks TLS; of a detached request: whether the client it was started for did.
+bool is_over_tls(const ngx_http_request_t& r) noexcept;
 /// What it was started for, or nullptr.
 const DetachedTask* detached_task(const ngx_http_request_t& r) noexcept;
 /// Whether nobody takes the answer: it is detached and has no sink.

@@ -55,6 +55,8 @@ namespace edge::status {
            "Answers sent from a zone in a coding made here.") \
     FAMILY(cache_stale_if_error, counter, "edge_cache_stale_if_error_total", "", "cache.stale_if_error", \
            "Stale responses sent because the origin failed.") \
+    FAMILY(cache_refills, counter, "edge_cache_refills_total", "", "cache.refills", \
+           "Requests to the origin for what a write had killed and is in use.") \
     FAMILY(cache_collapsed, counter, "edge_cache_collapsed_total", "", "cache.collapsed", \
            "Requests answered with what another request was asking the origin for.") \
     FAMILY(cache_shadow, counter, "edge_cache_shadow_total", "result", "cache.shadow", \
@@ -186,6 +188,7 @@ namespace edge::status {
     COUNTER(sent_gzip, cache_sent_encoded, "gzip", "gzip") \
     COUNTER(sent_zstd, cache_sent_encoded, "zstd", "zstd") \
     COUNTER(stale_if_error, cache_stale_if_error, "", "") \
+    COUNTER(refills, cache_refills, "", "") \
     COUNTER(collapsed, cache_collapsed, "", "") \
     COUNTER(shadow_same, cache_shadow, "same", "same") \
     COUNTER(shadow_different, cache_shadow, "different", "different") \

@@ -104,7 +104,7 @@ inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; 
 ///                "purges": {"tags", "urls", "prefixes", "all", "groups"}, "purged": {"found", "on_arrival"},
 ///                "encodings": {"br", "gzip", "zstd", "useless", "failed", "dropped"},
 ///                "encoding_bytes": {"before", "after", "saved"}, "sent_encoded": {"br", "gzip", "zstd"},
-///                "stale_if_error", "collapsed", "shadow": {"same", "different", "miss"},
+///                "stale_if_error", "refills", "collapsed", "shadow": {"same", "different", "miss"},
 ///                "answers": {"partial", "not_modified", "only_if_cached"}},
 ///      "websocket": {"connections": {"opened", "active"}, "memory_bytes", "messages": {"client", "upstream"},
 ///                    "bytes": {"from_client", "to_upstream", "from_upstream", "to_client"},

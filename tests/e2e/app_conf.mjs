@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { io } from 'socket.io-client';
 import { assert, equal, port, request, start, startNginx, test, until, waitPort } from './lib/e2e.mjs';
@@ -188,6 +189,20 @@ await test('a write shows in all that it changes, to whoever wrote', async () =>
     equal(await counts(), [2, 2, 2, 2], 'after it');
     equal((await ask(`/api/images/${image.id}`, { token: alice })).status, 404, 'the image is gone');
     equal((await ask(image.src, { bust: false })).status, 404, 'and its file');
+});
+
+await test('what a write made old is here again before its writer asks', async () => {
+    const targets = ['/api/projects/1', '/api/projects/1/images', '/api/projects', '/api/statistics'];
+    for (let n = 0; n < 3; n += 1) for (const target of targets) await ask(target, { token: alice });
+    const before = await queries();
+    const { id } = await upload(alice, 1, 'refilled.png');
+    await until(async () => (await queries()) >= before + 5, 'the upload and four answers');
+    await sleep(200);
+    const after = await queries();
+    for (const target of targets) equal((await ask(target, { token: alice })).cache, 'hit', target);
+    equal((await ask('/api/projects/1/images', { token: alice })).json().length, 3, 'the new one is there');
+    equal(await queries(), after, 'queries');
+    equal((await ask(`/api/images/${id}`, { method: 'DELETE', token: alice })).status, 204, 'a deletion');
 });
 
 await test('segmentations and profiles are seen as they were written', async () => {

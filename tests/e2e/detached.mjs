@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // Requests of the edge's own, that no client waits for: revalidation behind a stale answer, refresh ahead of its end, and
 // the whole of what a client asked a part of.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,12 +44,17 @@ await startOrigin(port(0), (incoming, outgoing) => {
     }, slow);
 });
 
+const tls = path.join(process.env.EDGE_DIR, 'tls');
+execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+    '-keyout', `${tls}.key`, '-out', `${tls}.crt`], { stdio: 'ignore' });
+
 const conf = (extra = '') => ({ workers: 2, main: extra, http: `
     edge_zone main size=32m;
     log_format short '$request_uri $status $request_time $edge_cache_status';
     access_log ${path.join(process.env.EDGE_DIR, 'edge')}/requests.log short;
     server {
-        listen 127.0.0.1:${port(1)}; listen 127.0.0.1:${port(2)} http2;
+        listen 127.0.0.1:${port(1)}; listen 127.0.0.1:${port(2)} http2; listen 127.0.0.1:${port(4)} ssl;
+        ssl_certificate ${tls}.crt; ssl_certificate_key ${tls}.key;
         add_header X-Cache $edge_cache_status always;
         edge_cache main;
         proxy_http_version 1.1; proxy_set_header Connection "";
@@ -115,6 +122,21 @@ await test('over HTTP/2 neither the stream nor the connection is held', async ()
     equal(answer['x-cache'], 'UPDATING', 'status');
     assert(took < 1200, `it took ${took} ms while the origin takes 1500`);
     await until(() => at(target).length === 2, 'the origin is asked all the same');
+});
+
+await test('over TLS it renews what is stored for https', async () => {
+    slow = 0;
+    const ask = () => new Promise((resolve, reject) => {
+        https.get({ host: '127.0.0.1', port: port(4), path: '/tls', rejectUnauthorized: false, agent: false }, (answer) => {
+            answer.resume().on('end', () => resolve(`${answer.headers['x-cache']} ${answer.headers['x-serial']}`));
+        }).on('error', reject);
+    });
+    equal(await ask(), 'MISS 1', 'the first time');
+    await sleep(2100);
+    equal(await ask(), 'UPDATING 1', 'stale');
+    await until(async () => at('/tls').length === 2, 'the renewal');
+    assert(await until(async () => / 2$/.test(await ask()), 'what it brought'), 'it is sent from now on');
+    assert(at('/tls').length <= 3, `once: ${at('/tls').length}`);
 });
 
 await test('a client that leaves does not take the renewal along', async () => {

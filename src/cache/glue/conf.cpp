@@ -307,6 +307,20 @@ char* set_cache_tag(ngx_conf_t* cf, LocConf& conf)
     return add_predicates(cf, conf.tags);
 }
 
+char* set_cache_refill(ngx_conf_t* cf, LocConf& conf)
+{
+    for (const ngx_str_t& arg : arguments(cf)) {
+        const std::string_view text = ngx::view(arg);
+        if (text == "off" || text.starts_with('/') || text.starts_with('$')) continue;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "edge_cache_refill: \"%V\" is no path, expected as in edge_cache_refill "
+                           "/api/projects \"/api/projects/$1\"",
+                           &arg);
+        return error();
+    }
+    return add_predicates(cf, conf.refill);
+}
+
 char* set_ignore_headers(ngx_conf_t* cf, LocConf& conf)
 {
     static constexpr std::array<std::pair<std::string_view, ngx_uint_t>, 5> kNames{{
@@ -552,6 +566,7 @@ char* merge_loc_conf(ngx_conf_t* cf, const Known& known, const LocConf& parent, 
     }
     if (!check_invalidation(cf, conf)) return error();
     inherit(conf.invalidation, parent.invalidation);
+    inherit(conf.refill, parent.refill);
     if (conf.head == NGX_CONF_UNSET_UINT) conf.head = parent.head == NGX_CONF_UNSET_UINT ? 1 : parent.head;
     if (conf.ignore_headers == 0) conf.ignore_headers = parent.ignore_headers;
     if (conf.ignore_client == 0) conf.ignore_client = parent.ignore_client;

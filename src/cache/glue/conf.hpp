@@ -57,6 +57,7 @@ struct LocConf {
     const PrivateRule* private_rule;  ///< edge_cache_private; nullptr = not said
     const EncodeRule* encode;         ///< edge_cache_encode; nullptr = not said
     Invalidation* invalidation;       ///< edge_cache_invalidate; nullptr = not said
+    ngx_array_t* refill;              ///< edge_cache_refill: ngx_http_complex_value_t; empty = off
     ngx_flag_t derives;  ///< answers here may be made of others of the same URL; set by the module room
 };
 
@@ -125,6 +126,7 @@ char* set_cache_shadow(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_tag_header(ngx_conf_t* cf, LocConf& conf);
 char* set_cache_invalidate(ngx_conf_t* cf, LocConf& conf);
+char* set_cache_refill(ngx_conf_t* cf, LocConf& conf);
 char* set_purge(ngx_conf_t* cf, LocConf& conf);
 /// The part of merge_loc_conf in purge_conf.cpp; false: an error, logged.
 bool merge_purge(ngx_conf_t* cf, const Zones& zones, const LocConf& parent, LocConf& conf,

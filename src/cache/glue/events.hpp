@@ -25,6 +25,7 @@ enum class Count : std::uint8_t {
     not_modified,     ///< 304 to a client, judged by us
     partial,          ///< 206 out of the zone
     gateway_timeout,  ///< only-if-cached
+    refilled,         ///< edge_cache_refill: asked for again after a write
     collapsed,        ///< answered with what another request was asking for
     shadow_same,      ///< edge_cache_shadow: the stored answer would have been the origin's
     shadow_different,

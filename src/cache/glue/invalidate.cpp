@@ -9,6 +9,7 @@
 
 #include "cache/glue/purge.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/detached.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
 
@@ -94,6 +95,49 @@ std::uint16_t answered_status(const ngx_http_request_t& r) noexcept
     return static_cast<std::uint16_t>(status);
 }
 
+/// Of a request line; what was made of fields of the answer may be anything.
+bool is_target(std::string_view text) noexcept
+{
+    return text.starts_with('/') &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c != '\x7f'; });
+}
+
+ngx_str_t value_of(Request& q, ngx_http_complex_value_t& text)
+{
+    ngx_str_t value{};
+    if (ngx_http_complex_value(&q.r, &text, &value) != NGX_OK) throw std::bad_alloc{};
+    return value;
+}
+
+void purge_named(Request& q)
+{
+    const Invalidation* rule = q.conf->invalidation;
+    if (rule == nullptr) return;
+    ZoneBinding& zone = *q.conf->zone;
+    std::vector<std::uint64_t> tags;
+    for (ngx_http_complex_value_t* tag : rule->tags) {
+        const ngx_str_t value = value_of(q, *tag);
+        if (value.len != 0) tags.push_back(PurgeTable::hash(TagKind::name, ngx::view(value)));
+    }
+    if (tags.empty()) return;
+    q.purge_ticket = std::max(q.purge_ticket, purge_tags(zone, tags, rule->sync));
+    if (rule->again != 0) purge_later(zone, tags, rule->again, q.r.connection->log);
+}
+
+/// edge_cache_refill: a request each looks, in its own location, whether it is worth it.
+void refill(Request& q)
+{
+    const ngx_array_t* targets = q.conf->refill;
+    if (targets == nullptr) return;
+    auto* values = static_cast<ngx_http_complex_value_t*>(targets->elts);
+    for (ngx_uint_t i = 0; i < targets->nelts; ++i) {
+        const ngx_str_t target = value_of(q, values[i]);
+        if (!is_target(ngx::view(target))) continue;
+        static_cast<void>(ngx::start_detached(
+            q.r, {[](void*) noexcept {}, nullptr, ngx::Purpose::again, nullptr, nullptr, ngx::view(target)}));
+    }
+}
+
 }
 
 Captures::Captures(const ngx_http_request_t& r) : uri{r.uri}, args{r.args}
@@ -139,24 +183,13 @@ void Captures::Within::swap() noexcept
 
 void invalidate_tags(Request& q)
 {
-    const Invalidation* rule = q.conf != nullptr ? q.conf->invalidation : nullptr;
-    if (rule == nullptr || rule->tags.empty() || q.invalidated || q.facts.method != Method::unsafe) return;
+    if (q.conf == nullptr || q.captures == nullptr || q.invalidated) return;
     const std::uint16_t status = answered_status(q.r);
     if (status < 200 || status >= 400) return;
     q.invalidated = true;
-    ZoneBinding& zone = *q.conf->zone;
-    std::vector<std::uint64_t> tags;
-    {
-        const Captures::Within within{q.r, *q.captures};
-        for (ngx_http_complex_value_t* tag : rule->tags) {
-            ngx_str_t value{};
-            if (ngx_http_complex_value(&q.r, tag, &value) != NGX_OK) throw std::bad_alloc{};
-            if (value.len != 0) tags.push_back(PurgeTable::hash(TagKind::name, ngx::view(value)));
-        }
-    }
-    if (tags.empty()) return;
-    q.purge_ticket = std::max(q.purge_ticket, purge_tags(zone, tags, rule->sync));
-    if (rule->again != 0) purge_later(zone, tags, rule->again, q.r.connection->log);
+    const Captures::Within within{q.r, *q.captures};
+    purge_named(q);
+    refill(q);
 }
 
 bool check_invalidation(ngx_conf_t* cf, const LocConf& own)

@@ -50,8 +50,8 @@ private:
 /// the log.
 bool check_invalidation(ngx_conf_t* cf, const LocConf& own);
 
-/// The answer to an unsafe request is known, if it is one: purges the tags, unless it is an error. Does
-/// nothing for other requests, nor the second time.
+/// The answer to an unsafe request is known, if it is one: purges the tags, unless it is an error, and has
+/// what edge_cache_refill names asked for again. Does nothing for other requests, nor the second time.
 void invalidate_tags(Request& q);
 /// In a worker that ends: what was to be purged again later is now.
 void finish_invalidations() noexcept;

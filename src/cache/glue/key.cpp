@@ -7,6 +7,7 @@
 #include "http/query.hpp"
 #include "http/token.hpp"
 #include "http/vary.hpp"
+#include "nginx/detached.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -21,11 +22,7 @@ constexpr std::string_view kVariantMark = "\1vary\1";
 
 std::string_view scheme(ngx_http_request_t& r) noexcept
 {
-#if (NGX_HTTP_SSL)
-    if (r.connection->ssl != nullptr) return "https";
-#endif
-    static_cast<void>(r);
-    return "http";
+    return ngx::is_over_tls(r) ? "https" : "http";
 }
 
 /// A key of one's own may begin with anything a client sends: one that begins like a user's, or like that of

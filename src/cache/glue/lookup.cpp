@@ -87,6 +87,9 @@ bool any_true(ngx_http_request_t& r, ngx_array_t* predicates)
     return false;
 }
 
+/// What a lookup adds itself to the uses of what it finds.
+constexpr unsigned kFoundByThis = 1;
+
 /// The stored response for this request: under the primary key, or under the variant's when that holds a vary
 /// record (RFC 9111 section 4.1). Fills in key, selected and forward.
 Pin find_object(Request& q)
@@ -99,8 +102,10 @@ Pin find_object(Request& q)
     if (!pin) return {};
     auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
-    if (stored->head().kind == StoredKind::response)
+    if (stored->head().kind == StoredKind::response) {
+        q.in_use = pin.uses() > kFoundByThis;
         return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
+    }
 
     q.forward = Forward::vary_miss;
     std::vector<std::string> names;
@@ -112,6 +117,7 @@ Pin find_object(Request& q)
     stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
+    q.in_use = pin.uses() > kFoundByThis;
     return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 }
 
@@ -180,6 +186,13 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     return NGX_DONE;
 }
 
+/// edge_cache_refill: only what is dead and was in use is asked for.
+bool is_refill(const ngx_http_request_t& r) noexcept
+{
+    const ngx::DetachedTask* task = ngx::detached_task(r);
+    return task != nullptr && task->purpose == ngx::Purpose::again;
+}
+
 /// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
 /// starts again; after X-Accel-Redirect or error_page the URL's answer is another decision of the app or of
 /// nginx, which must not be stored under it, nor replaced by what is.
@@ -199,6 +212,7 @@ ngx_int_t look_up(Request& q)
     const bool bypassed = any_true(r, q.conf->bypass);
     q.may_fill = !any_true(r, q.conf->no_store);
     q.object = find_object(q);
+    if (is_refill(r) && (bypassed || q.object || !q.in_use)) return NGX_HTTP_NO_CONTENT;
     if (bypassed) {
         q.object = {};
         q.status = Status::bypass;
@@ -268,9 +282,10 @@ Request* Request::find(ngx_http_request_t& r) noexcept
     return q;
 }
 
-ngx_int_t on_lookup(ngx_http_request_t& r)
+namespace {
+
+ngx_int_t begin_lookup(ngx_http_request_t& r)
 {
-    if (&r != r.main) return NGX_DECLINED;
     if (auto* q = static_cast<Request*>(ngx_http_get_module_ctx((&r), ngx_http_edge_module)); q != nullptr) {
         if (q->step == Request::Step::waiting) return after_wait(*q);
         if (q->step == Request::Step::asking_redis) return after_redis(*q);
@@ -318,7 +333,8 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         explain_tags(r);
     if (q.facts.method == Method::unsafe) {
         set_keys(q);  // the public one: a write is to what all have stored of its target
-        if (conf.invalidation != nullptr) q.captures = &ngx::make<Captures>(r.pool, r);
+        if (conf.invalidation != nullptr || conf.refill != nullptr)
+            q.captures = &ngx::make<Captures>(r.pool, r);
     }
     if (q.facts.method != Method::get && !(q.facts.method == Method::head && conf.head)) {
         q.status = Status::pass;
@@ -342,6 +358,20 @@ ngx_int_t on_lookup(ngx_http_request_t& r)
         return NGX_DECLINED;
     }
     return look_up(q);
+}
+
+}
+
+ngx_int_t on_lookup(ngx_http_request_t& r)
+{
+    if (&r != r.main) return NGX_DECLINED;
+    const ngx_int_t rc = begin_lookup(r);
+    if (rc != NGX_DECLINED || !is_refill(r)) return rc;
+    // What is not looked up is not stored either: the app would be asked for nothing.
+    const Request* q = Request::find(r);
+    if (q == nullptr || q->step != Request::Step::forwarding) return NGX_HTTP_NO_CONTENT;
+    observer.counted(Count::refilled, 1);
+    return rc;
 }
 
 bool origin_failed(ngx_http_request_t& r) noexcept

@@ -93,6 +93,7 @@ public:
     bool origin_failed = false;    ///< the origin's last answer was a 5xx or none
     bool orphaned = false;         ///< the client takes no more, but the body is stored to its end
     bool asks_alone = false;       ///< has followed others in vain
+    bool in_use = false;           ///< what was found, dead or not, had been found before
     bool collapsed = false;        ///< answered with what another request asked for
     bool discard = false;          ///< the client has its whole answer: what still comes is dropped
     std::int64_t stored_ttl = 0;   ///< freshness of what was stored or renewed, for Cache-Status
