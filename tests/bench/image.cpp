@@ -1,9 +1,9 @@
 // What scripts/bench image runs:
 //
-//   image_bench quality FILE...                            bytes of each format at equal dissimilarity; a
-//   table image_bench bare SECONDS JOB FILE...                   libvips in a loop, two threads of one
-//   process image_bench program PROGRAM SECONDS JOB FILE...        edge_render, two processes, four jobs at a
-//   time
+//   image_bench quality SIDE QUALITY,... FILE...       see image_quality.hpp
+//   image_bench sources DIRECTORY FILE...              see image_sources.hpp
+//   image_bench bare SECONDS JOB FILE...               libvips in a loop, two threads of one process
+//   image_bench program PROGRAM SECONDS JOB FILE...    edge_render, two processes, four jobs at a time
 //
 // JOB is WIDTHxHEIGHT:FIT:FORMAT, say 300x300:cover:webp or 1200x0:inside:jpeg. The last two print
 // "IMAGES SECONDS CPU_SECONDS RESIDENT_AT_REST PEAK" (bytes; of the renders and their supervisor, or of the
@@ -16,10 +16,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -31,6 +29,8 @@
 #include <vector>
 
 #include "image/channel.hpp"
+#include "image_quality.hpp"
+#include "image_sources.hpp"
 #include "render/vips/colours.hpp"
 #include "render/vips/pipeline.hpp"
 
@@ -71,7 +71,7 @@ image::Job parse_job(const std::string& text)
     job.target = name == "webp"
                      ? Format::webp
                      : (name == "avif" ? Format::avif : (name == "png" ? Format::png : Format::jpeg));
-    job.quality = {.jpeg = 80, .webp = 80, .avif = 55};
+    job.quality = {.jpeg = 80, .webp = 80, .avif = 50};
     return job;
 }
 
@@ -135,11 +135,16 @@ void print(std::uint64_t images, double seconds, double cpu, std::uint64_t rest,
                 static_cast<unsigned long long>(rest), static_cast<unsigned long long>(peak));
 }
 
+// For what reads and writes the bench's own files.
+void start_vips()
+{
+    if (!render::start_vips("image_bench")) throw std::runtime_error{"libvips does not start"};
+    vips_operation_block_set("VipsForeignLoad", FALSE);
+}
+
 int run_bare(double seconds, const image::Job& job, const std::vector<std::string>& sources)
 {
-    if (!render::start_vips("image_bench")) return 1;
-    // As an own program would set it.
-    vips_operation_block_set("VipsForeignLoad", FALSE);
+    start_vips();
     std::atomic<std::uint64_t> images = 0;
     std::atomic<bool> failed = false;
     rusage before{};
@@ -248,185 +253,24 @@ int run_program(const char* program, double seconds, const image::Job& job,
     return 0;
 }
 
-// --- quality ---
-
-/// A plane of numbers.
-struct Plane {
-    std::size_t width = 0;
-    std::size_t height = 0;
-    std::vector<float> at;
-};
-
-Plane halved(const Plane& plane)
+int run_sources(const std::vector<std::string>& words)
 {
-    Plane half{plane.width / 2, plane.height / 2, {}};
-    half.at.resize(half.width * half.height);
-    for (std::size_t y = 0; y < half.height; ++y)
-        for (std::size_t x = 0; x < half.width; ++x) {
-            const float* from = &plane.at[2 * y * plane.width + 2 * x];
-            half.at[y * half.width + x] = (from[0] + from[1] + from[plane.width] + from[plane.width + 1]) / 4;
-        }
-    return half;
+    if (words.size() < 3) throw std::runtime_error{"sources DIRECTORY FILE..."};
+    start_vips();
+    bench::make_sources(words[1], {words.begin() + 2, words.end()});
+    std::fflush(stdout);
+    ::_exit(0);
 }
 
-// Mean of squares of 8 x 8, every other one.
-double similarity(const Plane& a, const Plane& b)
+int run_quality(const std::vector<std::string>& words)
 {
-    constexpr std::size_t kSide = 8;
-    constexpr double kC1 = 0.01 * 0.01;
-    constexpr double kC2 = 0.03 * 0.03;
-    double sum = 0;
-    std::size_t count = 0;
-    for (std::size_t y = 0; y + kSide <= a.height; y += 2)
-        for (std::size_t x = 0; x + kSide <= a.width; x += 2) {
-            double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-            for (std::size_t v = 0; v < kSide; ++v)
-                for (std::size_t u = 0; u < kSide; ++u) {
-                    const double p = a.at[(y + v) * a.width + x + u];
-                    const double q = b.at[(y + v) * b.width + x + u];
-                    sa += p, sb += q, saa += p * p, sbb += q * q, sab += p * q;
-                }
-            constexpr double n = kSide * kSide;
-            const double ma = sa / n;
-            const double mb = sb / n;
-            const double va = saa / n - ma * ma;
-            const double vb = sbb / n - mb * mb;
-            const double cov = sab / n - ma * mb;
-            sum += (2 * ma * mb + kC1) * (2 * cov + kC2) / ((ma * ma + mb * mb + kC1) * (va + vb + kC2));
-            ++count;
-        }
-    return count == 0 ? 1 : sum / static_cast<double>(count);
-}
-
-/// Lightness and two colours of CIE Lab, each 0 … 1.
-std::array<Plane, 3> planes_of(const std::string& file)
-{
-    Image image{vips_image_new_from_buffer(file.data(), file.size(), "", nullptr)};
-    if (!image) throw std::runtime_error{vips_error_buffer()};
-    image = render::apply([&](VipsImage** out) {
-        return vips_colourspace(image.get(), out, VIPS_INTERPRETATION_LAB, nullptr);
-    });
-    std::size_t size = 0;
-    auto* samples = static_cast<float*>(vips_image_write_to_memory(image.get(), &size));
-    std::array<Plane, 3> planes;
-    const auto width = static_cast<std::size_t>(image.width());
-    const auto height = static_cast<std::size_t>(image.height());
-    for (std::size_t c = 0; c < 3; ++c) {
-        planes[c] = {width, height, std::vector<float>(width * height)};
-        for (std::size_t i = 0; i < width * height; ++i)
-            planes[c].at[i] = c == 0 ? samples[3 * i] / 100 : (samples[3 * i + c] + 110) / 220;
-    }
-    g_free(samples);
-    return planes;
-}
-
-// 1 / SSIM - 1 over five scales, lightness counted more than the two colours, whose finest scale does not
-// count.
-double dissimilarity(std::array<Plane, 3> a, const std::string& file)
-{
-    std::array<Plane, 3> b = planes_of(file);
-    // What the eye makes of each scale, finest first.
-    constexpr double kWeights[] = {0.028, 0.197, 0.322, 0.298, 0.155};
-    double sum = 0;
-    double weights = 0;
-    for (std::size_t scale = 0; scale < std::size(kWeights); ++scale) {
-        for (std::size_t c = 0; c < 3; ++c) {
-            if (c > 0 && scale == 0) continue;
-            const double weight = kWeights[scale] * (c == 0 ? 1 : 0.25);
-            sum += weight * similarity(a[c], b[c]);
-            weights += weight;
-        }
-        for (std::size_t c = 0; c < 3; ++c) a[c] = halved(a[c]), b[c] = halved(b[c]);
-    }
-    return weights / sum - 1;
-}
-
-struct Measured {
-    double bytes = 0;
-    double dissimilarity = 0;
-};
-
-// Means over all pictures at one quality.
-class Series {
-public:
-    explicit Series(const std::vector<std::string>& files)
-    {
-        image::Job job;
-        job.target = Format::png;
-        for (const std::string& file : files) {
-            const std::string source = read_file(file);
-            Image header{vips_image_new_from_buffer(source.data(), source.size(), "", nullptr)};
-            if (!header) throw std::runtime_error{file + " is no picture"};
-            // Small enough that nothing is left of its own compression.
-            const int longer = std::max(header.width(), header.height());
-            job.width = job.height = static_cast<std::uint32_t>(std::min(1200, longer / 2));
-            const auto rendered = render::render(bytes_of(source), job);
-            const auto* good = std::get_if<render::Rendered>(&rendered);
-            if (good == nullptr) throw std::runtime_error{file + " is refused"};
-            const auto bytes = good->file->bytes();
-            pictures_.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-            planes_.push_back(planes_of(pictures_.back()));
-        }
-    }
-    Measured at(Format format, int quality) const
-    {
-        image::Job job;
-        job.target = format;
-        const auto q = static_cast<std::uint8_t>(quality);
-        job.quality.jpeg = job.quality.webp = job.quality.avif = q;
-        Measured sum;
-        for (std::size_t i = 0; i < pictures_.size(); ++i) {
-            const auto rendered = render::render(bytes_of(pictures_[i]), job);
-            const auto bytes = std::get<render::Rendered>(rendered).file->bytes();
-            sum.bytes += static_cast<double>(bytes.size());
-            sum.dissimilarity += dissimilarity(
-                planes_[i], std::string{reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-        }
-        const auto n = static_cast<double>(pictures_.size());
-        return {sum.bytes / n, sum.dissimilarity / n};
-    }
-    // The least quality that is as good.
-    int equal_to(Format format, double wanted) const
-    {
-        int low = 20;
-        int high = 100;
-        while (low < high) {
-            const int middle = (low + high) / 2;
-            if (at(format, middle).dissimilarity <= wanted)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        return low;
-    }
-
-private:
-    std::vector<std::string> pictures_;
-    std::vector<std::array<Plane, 3>> planes_;
-};
-
-int run_quality(const std::vector<std::string>& files)
-{
-    if (!render::start_vips("image_bench")) return 1;
-    for (const char* name : {"VipsForeignLoadPng", "VipsForeignLoadJpeg"})
-        vips_operation_block_set(name, FALSE);
-    const Series series{files};
-    std::printf("%-22s %9s %13s   %s\n", "", "bytes", "dissimilarity", "bytes beside JPEG");
-    for (const int quality : {95, 85, 80}) {
-        const Measured jpeg = series.at(Format::jpeg, quality);
-        std::printf("progressive JPEG %-5d %9.0f %13.5f\n", quality, jpeg.bytes, jpeg.dissimilarity);
-        for (const Format format : {Format::webp, Format::avif}) {
-            const char* const name = format == Format::webp ? "WebP" : "AVIF";
-            const int equal = series.equal_to(format, jpeg.dissimilarity);
-            const Measured measured = series.at(format, equal);
-            std::printf("  %s %-15d %9.0f %13.5f   %+.0f %%\n", name, equal, measured.bytes,
-                        measured.dissimilarity, 100 * (measured.bytes / jpeg.bytes - 1));
-            if (format == Format::avif) continue;
-            const Measured nominal = series.at(format, quality);
-            std::printf("  %s %-15d %9.0f %13.5f   %+.0f %%\n", name, quality, nominal.bytes,
-                        nominal.dissimilarity, 100 * (nominal.bytes / jpeg.bytes - 1));
-        }
-    }
+    if (words.size() < 4) throw std::runtime_error{"quality SIDE QUALITY,... FILE..."};
+    start_vips();
+    std::vector<int> qualities;
+    std::istringstream list{words[2]};
+    for (std::string one; std::getline(list, one, ',');) qualities.push_back(std::stoi(one));
+    bench::run_quality(static_cast<unsigned>(std::stoul(words[1])), qualities,
+                       {words.begin() + 3, words.end()});
     std::fflush(stdout);
     ::_exit(0);
 }
@@ -438,7 +282,8 @@ int main(int argc, char** argv)
     try {
         const std::vector<std::string> words{argv + 1, argv + argc};
         if (words.size() < 2) throw std::runtime_error{"see the source for its arguments"};
-        if (words[0] == "quality") return run_quality({words.begin() + 1, words.end()});
+        if (words[0] == "quality") return run_quality(words);
+        if (words[0] == "sources") return run_sources(words);
         const std::size_t first = words[0] == "program" ? 2 : 1;
         std::vector<std::string> sources;
         for (std::size_t i = first + 2; i < words.size(); ++i) sources.push_back(read_file(words[i]));
@@ -447,6 +292,9 @@ int main(int argc, char** argv)
         const image::Job job = parse_job(words[first + 1]);
         if (words[0] == "bare") return run_bare(seconds, job, sources);
         return run_program(words[1].c_str(), seconds, job, sources);
+    } catch (const render::Refusal& refusal) {
+        std::fprintf(stderr, "image_bench: %s\n", image::name_of(refusal.reason));
+        return 1;
     } catch (const std::exception& e) {
         std::fprintf(stderr, "image_bench: %s\n", e.what());
         return 1;

@@ -1,0 +1,194 @@
+#include "image_quality.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "image/preset.hpp"
+#include "image_dissimilarity.hpp"
+#include "render/vips/encode.hpp"
+
+namespace edge::bench {
+
+namespace {
+
+using image::Format;
+using render::apply;
+using render::Image;
+
+struct Measured {
+    double bytes = 0;
+    double dissimilarity = 0;
+};
+
+/// What is asked of the encoders, and the answers so far.
+class Picture {
+public:
+    Picture(const std::string& file, unsigned side)
+    {
+        Image read = apply([&](VipsImage** out) {
+            *out = vips_image_new_from_file(file.c_str(), nullptr);
+            return *out == nullptr ? -1 : 0;
+        });
+        const int longer = std::max(read.width(), read.height());
+        // At half the size at most, so that nothing is left of its own compression.
+        const double scale = side == 0 ? 1 : std::min(0.5, static_cast<double>(side) / longer);
+        if (scale < 1)
+            read = apply([&](VipsImage** out) { return vips_resize(read.get(), out, scale, nullptr); });
+        image_ = Image{vips_image_copy_memory(read.get())};
+        render::check(image_ ? 0 : -1);
+        planes_ = planes_of(image_);
+    }
+
+    double pixels() const noexcept { return static_cast<double>(image_.width()) * image_.height(); }
+
+    Measured at(Format format, int quality)
+    {
+        const auto key = std::make_pair(format, quality);
+        if (const auto found = known_.find(key); found != known_.end()) return found->second;
+        image::Job job;
+        job.quality.jpeg = job.quality.webp = job.quality.avif = static_cast<std::uint8_t>(quality);
+        const render::EncodedImage file = render::encode_image(image_, format, job);
+        const auto bytes = file.bytes();
+        const Image decoded{vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr)};
+        render::check(decoded ? 0 : -1);
+        const Measured measured{static_cast<double>(bytes.size()),
+                                dissimilarity(planes_, planes_of(decoded))};
+        known_.emplace(key, measured);
+        return measured;
+    }
+
+    // The least quality that is as good.
+    int equal_to(Format format, double wanted)
+    {
+        int low = 20;
+        int high = 100;
+        while (low < high) {
+            const int middle = (low + high) / 2;
+            if (at(format, middle).dissimilarity <= wanted)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return low;
+    }
+
+private:
+    Image image_;
+    Planes planes_;
+    std::map<std::pair<Format, int>, Measured> known_;
+};
+
+/// Of all pictures: the sum of their bytes, the mean of how unlike they are.
+struct Row {
+    double bytes = 0;
+    double dissimilarity = 0;
+    double quality = 0;
+};
+
+class Pictures {
+public:
+    Pictures(const std::vector<std::string>& files, unsigned side)
+    {
+        for (const std::string& file : files) pictures_.push_back(std::make_unique<Picture>(file, side));
+    }
+
+    double pixels() const
+    {
+        double sum = 0;
+        for (const auto& picture : pictures_) sum += picture->pixels();
+        return sum;
+    }
+    Row at(Format format, int quality)
+    {
+        return over([&](Picture& picture) {
+            const Measured m = picture.at(format, quality);
+            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality)};
+        });
+    }
+    /// Each picture as good as its own JPEG of that quality.
+    Row like_jpeg(Format format, int jpeg)
+    {
+        return over([&](Picture& picture) {
+            const int quality = picture.equal_to(format, picture.at(Format::jpeg, jpeg).dissimilarity);
+            const Measured m = picture.at(format, quality);
+            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality)};
+        });
+    }
+    /// One quality for all, with which they are as good as the JPEGs on the average.
+    int equal_to(Format format, double wanted)
+    {
+        int low = 20;
+        int high = 100;
+        while (low < high) {
+            const int middle = (low + high) / 2;
+            if (at(format, middle).dissimilarity <= wanted)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return low;
+    }
+
+private:
+    Row over(const std::function<Row(Picture&)>& measure)
+    {
+        std::atomic<std::size_t> next = 0;
+        std::mutex mutex;
+        Row sum;
+        const auto work = [&] {
+            for (std::size_t i = next++; i < pictures_.size(); i = next++) {
+                const Row row = measure(*pictures_[i]);
+                const std::scoped_lock lock{mutex};
+                sum.bytes += row.bytes, sum.dissimilarity += row.dissimilarity, sum.quality += row.quality;
+            }
+            vips_thread_shutdown();
+        };
+        std::vector<std::thread> threads;
+        for (unsigned t = 0; t < std::max(1U, std::thread::hardware_concurrency()); ++t)
+            threads.emplace_back(work);
+        for (std::thread& thread : threads) thread.join();
+        const auto n = static_cast<double>(pictures_.size());
+        return {sum.bytes, sum.dissimilarity / n, sum.quality / n};
+    }
+
+    std::vector<std::unique_ptr<Picture>> pictures_;
+};
+
+}
+
+void run_quality(unsigned side, const std::vector<int>& qualities, const std::vector<std::string>& files)
+{
+    Pictures pictures{files, side};
+    const auto line = [&](const char* name, const char* how, const Row& row, const Row& jpeg) {
+        std::printf("  %-5s %-24s %5.1f %8.3f %13.5f %8.0f %%\n", name, how, row.quality,
+                    8 * row.bytes / pictures.pixels(), row.dissimilarity, 100 * (row.bytes / jpeg.bytes - 1));
+        std::fflush(stdout);
+    };
+    std::printf("%zu pictures of %.1f megapixels on the average\n\n  %-5s %-24s %5s %8s %13s %10s\n",
+                files.size(), pictures.pixels() / 1e6 / static_cast<double>(files.size()), "", "", "q",
+                "bits/px", "unlike by", "bytes");
+    for (const int quality : qualities) {
+        const Row jpeg = pictures.at(Format::jpeg, quality);
+        line("JPEG", "progressive", jpeg, jpeg);
+        const image::Quality alike = image::quality_like_jpeg(static_cast<std::uint8_t>(quality));
+        for (const Format format : {Format::webp, Format::avif}) {
+            const char* const name = format == Format::webp ? "WebP" : "AVIF";
+            line(name, "each picture as good", pictures.like_jpeg(format, quality), jpeg);
+            line(name, "as good on the average",
+                 pictures.at(format, pictures.equal_to(format, jpeg.dissimilarity)), jpeg);
+            line(name, "as the presets have it",
+                 pictures.at(format, format == Format::webp ? alike.webp : alike.avif), jpeg);
+            if (format == Format::webp) line(name, "the same number", pictures.at(format, quality), jpeg);
+        }
+    }
+}
+
+}
