@@ -51,6 +51,15 @@ is(get('/error/hostile/lie-65535x65535.png?preset=sm')->{status}, 422, 'or an er
 is(get('/error/hostile/truncated-half.jpg?preset=sm')->{status}, 422, 'half a picture is none');
 is(get('/error/photos/dogs.jpg?preset=sm&page=5')->{status}, 404, 'a page that is not there');
 is(get('/original/photos/dogs.jpg?preset=sm&page=5')->{status}, 404, 'which is no other page');
+my %pages = map { get("/error/zstack-8p-grey16.tif?page=$_")->{content} => $_ } 0 .. 7;
+is(scalar keys %pages, 8, 'each page of a TIFF is another picture');
+is_deeply([grep { shape($_) ne 'webp 64x64' } keys %pages], [], 'all of them are pictures');
+is($pages{get('/error/zstack-8p-grey16.tif')->{content}}, 0, 'without an argument it is the first');
+for my $place ('error', 'original') {
+    my $none = get("/$place/zstack-8p-grey16.tif?page=8");
+    is("$none->{status} $none->{headers}{'content-type'}", '404 text/html', "$place: a page behind the last");
+    is(get("/$place/zstack-8p-grey16.tif?page=-1")->{status}, 400, "$place: one before the first");
+}
 my $kept = '/kept/hostile/truncated-header.jpg?preset=sm';
 is_deeply([map { get($kept)->{headers}{'x-cache'} } 1, 2], ['MISS', 'HIT'], 'what can\'t be rendered is not tried again');
 is_deeply([map { get('/cached-error/hostile/truncated-header.jpg?preset=sm')->{headers}{'x-cache'} } 1, 2], ['MISS', 'MISS'], 'errors are not kept');

@@ -9,7 +9,7 @@ const tokenSeconds = 15 * 60;
 const allowedOrigins = ['http://localhost:5173', 'https://gallery.example'];
 
 /** What may be uploaded. No SVG: such a file is a program in the page's own origin. */
-const imageTypes = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif', 'image/tiff'];
+const imageTypes = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif', 'image/tiff', 'image/bmp'];
 
 const idOf = (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : 0);
 

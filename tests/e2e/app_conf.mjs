@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { io } from 'socket.io-client';
 import { assert, equal, port, request, start, startNginx, test, until, waitPort } from './lib/e2e.mjs';
+import { kind, shape } from './lib/picture.mjs';
 
 const repo = process.env.EDGE_REPO;
 const dir = process.env.EDGE_DIR;
@@ -203,6 +204,52 @@ await test('what a write made old is here again before its writer asks', async (
     equal((await ask('/api/projects/1/images', { token: alice })).json().length, 3, 'the new one is there');
     equal(await queries(), after, 'queries');
     equal((await ask(`/api/images/${id}`, { method: 'DELETE', token: alice })).status, 204, 'a deletion');
+
+const put = async (name, type, bytes) => {
+    const answer = await ask(`/api/projects/2/images?name=${name}`, { method: 'POST', token: alice, body: bytes, headers: { 'Content-Type': type } });
+    equal(answer.status, 201, `an upload of ${name}`);
+    return answer.json();
+};
+const pictureOf = (name) => fs.readFileSync(path.join(repo, name));
+const see = async (target, accept, headers = {}) => {
+    const answer = await ask(target, { headers: { ...(accept ? { Accept: accept } : {}), ...headers }, bust: false });
+    equal(answer.status, 200, `${target} for ${accept}`);
+    return answer;
+};
+await test('uploads: each client gets its format, and thumbnails in their sizes', async () => {
+    const bytes = pictureOf('docker/demo/public/photos/dogs.jpg');
+    const { src } = await put('dogs.jpg', 'image/jpeg', bytes);
+    const [avif, webp, plain, page] = [await see(src, 'image/avif,image/webp,image/*,*/*;q=0.8'), await see(src, 'image/webp,*/*'), await see(src), await see(src, 'text/html,image/avif,image/webp,*/*;q=0.8')];
+    equal([kind(avif.body), kind(webp.body), plain.body.equals(bytes), page.body.equals(bytes)], ['avif', 'webp', true, true], 'formats');
+    assert(avif.body.length < bytes.length * 0.7 && webp.body.length < bytes.length * 0.9, `AVIF ${avif.body.length}, WebP ${webp.body.length} of ${bytes.length} bytes`);
+    for (const answer of [avif, webp]) assert(/\bAccept\b/.test(answer.headers.vary), `Vary: ${answer.headers.vary}`);
+    for (const [args, size] of [['preset=sm', '150x150'], ['preset=md', '300x300'], ['preset=lg', '600x600'], ['w=320', '320x481']]) {
+        equal(shape((await see(`${src}?${args}`, 'image/webp,*/*')).body), `webp ${size}`, args);
+        equal((await see(`${src}?${args}`, 'image/webp,*/*')).cache, 'hit', `${args}, again`);
+    }
+    equal(shape((await see(`${src}?preset=sm`)).body), 'jpeg 150x150', 'a thumbnail for who names no format');
+    for (const args of ['w=321', 'preset=sm&q=100', 'preset=huge']) equal((await ask(`${src}?${args}`, { bust: false })).status, 400, args);
+    const busted = await ask(`${src}?preset=sm`, { headers: { Accept: 'image/webp' } });
+    equal([busted.cache, shape(busted.body)], ['hit', 'webp 150x150'], 'with the app\'s own _cb it is the same picture');
+    const thumbnail = await see(`${src}?preset=sm`, 'image/webp,*/*');
+    equal((await ask(`${src}?preset=sm`, { headers: { Accept: 'image/webp,*/*', 'If-None-Match': thumbnail.headers.etag }, bust: false })).status, 304, 'who has it');
+});
+await test('uploads: TIFF and BMP can be seen, and fetched as they are', async () => {
+    for (const [name, type, size] of [['zstack-8p-grey16.tif', 'image/tiff', '64x64'], ['palette.bmp', 'image/bmp', '150x150']]) {
+        const bytes = pictureOf(`tests/render/images/${name}`);
+        const { src } = await put(name, type, bytes);
+        equal(shape((await see(`${src}?preset=sm`, 'image/webp,*/*')).body), `webp ${size}`, name);
+        equal(kind((await see(src, 'image/avif,*/*')).body), 'avif', name);
+        const original = await see(src);
+        equal([original.body.equals(bytes), original.headers['content-type']], [true, type], `${name} as it is`);
+    }
+});
+await test('uploads: a deleted image takes its pictures along', async () => {
+    const image = await put('stream.jpg', 'image/jpeg', pictureOf('docker/demo/public/photos/stream.jpg'));
+    const targets = [image.src, `${image.src}?preset=sm`, `${image.src}?preset=md`, `${image.src}?w=640`];
+    for (const target of targets) equal((await see(target, 'image/webp,*/*'), await see(target, 'image/webp,*/*')).cache, 'hit', target);
+    equal((await ask(`/api/images/${image.id}`, { method: 'DELETE', token: alice })).status, 204, 'a deletion');
+    for (const target of targets) equal((await ask(target, { headers: { Accept: 'image/webp,*/*' }, bust: false })).status, 404, target);
 });
 
 await test('segmentations and profiles are seen as they were written', async () => {

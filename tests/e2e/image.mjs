@@ -9,6 +9,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { Chromium } from './lib/chromium.mjs';
 import { Nginx, assert, equal, port, request, sleep, startOrigin, test, until } from './lib/e2e.mjs';
+import { kind } from './lib/picture.mjs';
 
 const repo = process.env.EDGE_REPO;
 const edge = port(0);
@@ -72,12 +73,6 @@ const supervisors = () => processes().filter((pid) => read(`/proc/${pid}/cmdline
 const renders = () => supervisors().flatMap((supervisor) => processes().filter((pid) => parent(pid) === supervisor));
 const workers = (master) => processes().filter((pid) => parent(pid) === master && read(`/proc/${pid}/cmdline`).includes('worker process'));
 const one = async () => (await until(() => supervisors().length === 1 && supervisors(), 'there is one supervisor'))[0];
-
-function kind(body) {
-    if (body.subarray(8, 12).toString('latin1') === 'WEBP') return 'webp';
-    if (body.subarray(4, 8).toString('latin1') === 'ftyp') return 'avif';
-    return body[0] === 0xff ? 'jpeg' : 'other';
-}
 
 /** Clients that ask for pictures nobody has, all the time. */
 class Load {

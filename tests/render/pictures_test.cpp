@@ -210,6 +210,28 @@ BOOST_AUTO_TEST_CASE(animations_stay_animated_within_the_limits)
     BOOST_TEST(render("anim.gif", page).text() == "no_such_page");
 }
 
+BOOST_AUTO_TEST_CASE(each_page_of_a_tiff_can_be_had)
+{
+    const Job first = job_for(Format::png);
+    const Answer answer = render("zstack-8p-grey16.tif", first);
+    BOOST_TEST(answer.text() == "png 64x64");
+    BOOST_TEST(answer.done()->frames == 1U);
+    std::vector<Pixels> pages;
+    for (std::uint16_t n = 0; n < 8; ++n) {
+        Job job = first;
+        job.has_page = true;
+        job.page = n;
+        pages.push_back(pixels("zstack-8p-grey16.tif", job));
+        for (std::uint16_t other = 0; other < n; ++other)
+            BOOST_TEST(difference(pages[n], pages[other]) > 0.1, n << " is " << other);
+    }
+    BOOST_TEST(difference(decode(answer.file), pages[0]) == 0);
+    Job none = first;
+    none.has_page = true;
+    none.page = 8;
+    BOOST_TEST(render("zstack-8p-grey16.tif", none).text() == "no_such_page");
+}
+
 BOOST_AUTO_TEST_CASE(no_position_leaves_and_the_copyright_only_on_request)
 {
     const Pixels source = decode(picture("gps-copyright.jpg"));
