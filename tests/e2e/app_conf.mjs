@@ -204,6 +204,7 @@ await test('what a write made old is here again before its writer asks', async (
     equal((await ask('/api/projects/1/images', { token: alice })).json().length, 3, 'the new one is there');
     equal(await queries(), after, 'queries');
     equal((await ask(`/api/images/${id}`, { method: 'DELETE', token: alice })).status, 204, 'a deletion');
+});
 
 const put = async (name, type, bytes) => {
     const answer = await ask(`/api/projects/2/images?name=${name}`, { method: 'POST', token: alice, body: bytes, headers: { 'Content-Type': type } });
