@@ -82,7 +82,7 @@ void Relay::note_close(std::optional<CloseCode> code) noexcept
     close_code_ = *code;
 }
 
-void Relay::on_deadline(std::uint64_t now_ms) noexcept
+void Relay::on_deadline(std::uint64_t now_ms)
 {
     const auto due = down_.deadline();
     if (due && now_ms >= *due) down_.flush(BatchWindow::Cause::delay, now_ms);

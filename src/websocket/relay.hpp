@@ -77,9 +77,9 @@ public:
     /// When to call on_deadline(); nullopt: not at all.
     std::optional<std::uint64_t> deadline() const noexcept { return down_.deadline(); }
     /// Flushes if the deadline has come; harmless at any other time.
-    void on_deadline(std::uint64_t now_ms) noexcept;
+    void on_deadline(std::uint64_t now_ms);
     /// Flushes what is held, whatever the deadline.
-    void flush(std::uint64_t now_ms) noexcept { down_.flush(BatchWindow::Cause::drain, now_ms); }
+    void flush(std::uint64_t now_ms) { down_.flush(BatchWindow::Cause::drain, now_ms); }
     /// The last flush since this was called last. No call makes more than one.
     std::optional<Flush> take_flush() noexcept { return down_.take_flush(); }
 
