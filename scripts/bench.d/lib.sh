@@ -81,6 +81,7 @@ finish() {
     local rc=$? i
     trap '' INT TERM
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do stop "${pids[i]}"; done
+    if declare -F clean_up >/dev/null; then clean_up; fi # what a benchmark has made beside processes and files
     if [ -n "$dir" ]; then rm -rf "$dir"; fi
     exit "$rc"
 }
@@ -90,6 +91,9 @@ prepare() {
     "$repo/scripts/setup" build bench || exit 1
     "$repo/scripts/build" || exit 1
     module=$repo/build/ngx_http_edge_module.so
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     dir=$(mktemp -d /dev/shm/nginx-edge-bench.XXXXXX 2>/dev/null) || dir=
     if [ -n "$dir" ] && [ "$(df --output=avail -k "$dir" | tail -n 1)" -lt 400000 ]; then
         rm -rf "$dir"
@@ -100,9 +104,6 @@ prepare() {
         say "note: /dev/shm has no 400 MB to spare; files are in $dir, which may be a disk"
     fi
     chmod 755 "$dir"
-    trap finish EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
     load=$dir/load
     c++ -std=c++20 -O2 -Wall -Wextra -o "$load" "$bench_d/load.cpp" || fail "the load generator does not compile, see above"
     # shellcheck disable=SC2034  # read by the benchmarks

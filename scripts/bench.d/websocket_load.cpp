@@ -4,7 +4,7 @@
 //   websocket_load app PORT TABLE RATE BURST_MIN BURST_MAX PAUSE_MIN PAUSE_MAX
 //       listens on 127.0.0.1; bursts of messages at RATE a second on each connection, with pauses of
 //       milliseconds between
-//   websocket_load client ADDRESS PORT TLS CONNECTIONS TABLE COMMAND
+//   websocket_load client ADDRESS,... PORT TLS CONNECTIONS TABLE COMMAND
 //       TLS 0 or 1. COMMAND, sent on each connection: "go SECONDS", after which the app closes; "burst N", or
 //       "idle": then stays until standard input ends, and prints "open" when all is quiet. Prints: messages
 //       payload_bytes wrong lost lone_p50 lone_p99 lone_max other_p50 other_p99 other_max (microseconds). A
@@ -327,7 +327,9 @@ public:
             SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS);
         }
         clients_.resize(static_cast<std::size_t>(count));
-        for (std::size_t i = 0; i < clients_.size(); ++i) connect_one(clients_[i], i, address, port);
+        const std::vector<std::string> each = split(address);
+        for (std::size_t i = 0; i < clients_.size(); ++i)
+            connect_one(clients_[i], i, each[i % each.size()].c_str(), port);
         idle_ = command_ == "idle" || command_.starts_with("burst");
         std::puts("connected");
         std::fflush(stdout);
@@ -367,6 +369,16 @@ public:
     }
 
 private:
+    static std::vector<std::string> split(std::string_view list)
+    {
+        std::vector<std::string> parts;
+        for (;;) {
+            const std::size_t comma = list.find(',');
+            parts.emplace_back(list.substr(0, comma));
+            if (comma == std::string_view::npos) return parts;
+            list.remove_prefix(comma + 1);
+        }
+    }
     void connect_one(Client& c, std::size_t index, const char* address, int port)
     {
         c.index = index;

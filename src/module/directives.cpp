@@ -150,7 +150,7 @@ constinit ngx_command_t directives[] = {
     ngx::directive("edge_purge"_ngx, NGX_HTTP_LOC_CONF, NGX_CONF_ANY, cache_setter<cache::set_purge>),
     ngx::directive("edge_websocket"_ngx, ngx::kEverywhere, NGX_CONF_TAKE1,
                    websocket_setter<websocket::set_websocket>),
-    ngx::directive("edge_websocket_batch"_ngx, ngx::kEverywhere, NGX_CONF_TAKE123,
+    ngx::directive("edge_websocket_batch"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_batch>),
     ngx::directive("edge_websocket_priority"_ngx, ngx::kEverywhere, NGX_CONF_1MORE,
                    websocket_setter<websocket::set_websocket_priority>),

@@ -42,7 +42,7 @@ public:
     /// One more message is in the queue. After `flush` the caller may add more to the same write before it
     /// calls flushed().
     Verdict on_message(std::uint64_t now_ms, std::uint32_t bytes, bool urgent) noexcept;
-    /// A control frame is: what is held goes with it. It is no message, and the pause goes on.
+    /// A control frame is queued: what is held goes with it. It is no message, and the pause goes on.
     void on_control(std::uint32_t bytes) noexcept
     {
         bytes_ += bytes;

@@ -26,7 +26,9 @@ Downstream::Downstream(const RelaySettings& settings, const Agreement& agreement
       min_compressed_{agreement.parameters.server_context_takeover ? settings.min_with_context
                                                                    : settings.min_without_context},
       pending_{CountedAllocator<Byte>{memory}},
-      scratch_{CountedAllocator<Byte>{memory}}
+      packed_{CountedAllocator<Byte>{memory}},
+      scratch_{CountedAllocator<Byte>{memory}},
+      pack_{agreement.pack}
 {
     if (agreement.mode == Agreement::Mode::edge_deflate)
         deflater_.emplace(
@@ -95,7 +97,7 @@ std::optional<Violation> Downstream::on_header()
         fate_ = Fate::drop;
         return std::nullopt;
     }
-    if (deflater_) {
+    if (deflater_ || pack_) {
         if (!large_message_ && message_bytes_ <= settings_->whole) {
             fate_ = Fate::join;
             return std::nullopt;
@@ -208,7 +210,9 @@ void Downstream::decide_large_message()
     const Opcode opcode = parser_.message_opcode();
     urgent_ = classifier_.urgent(opcode, pending_, message_bytes_);
     decide(Cause::stream);
-    if (const auto smaller = compressed(pending_, pending_.size() / 16 * 15)) {
+    seal();
+    if (pack_ && opcode == Opcode::binary) pending_.insert(pending_.begin(), kBatchRest);
+    if (const auto smaller = deflater_ ? compressed(pending_, pending_.size() / 16 * 15) : std::nullopt) {
         scratch_.resize(smaller->size() + kDeflateTail.size());
         queue_frame({.fin = false, .rsv1 = true, .opcode = opcode, .length = scratch_.size()}, scratch_);
         scratch_.clear();
@@ -256,7 +260,29 @@ void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
 {
     const Opcode opcode = parser_.message_opcode();
     const bool urgent = classifier_.urgent(opcode, message, message.size());
-    const bool try_it = message.size() >= min_compressed_;
+    if (pack_) {
+        const std::size_t before = packed_.size();
+        append_batch_entry(packed_, opcode == Opcode::binary, message);
+        note(now_ms, packed_.size() - before, urgent);
+        return;
+    }
+    send_whole(opcode, message);
+    note(now_ms, message_wire_, urgent);
+}
+
+// What is packed becomes a message of the queue: what is queued next comes after it.
+void Downstream::seal()
+{
+    if (packed_.empty()) return;
+    const std::uint64_t others = message_wire_;
+    send_whole(Opcode::binary, packed_);
+    message_wire_ = others;
+    packed_.clear();
+}
+
+void Downstream::send_whole(Opcode opcode, Bytes message)
+{
+    const bool try_it = deflater_ && message.size() >= min_compressed_;
     if (const auto smaller = try_it ? compressed(message, message.size()) : std::nullopt) {
         queue_frame({.rsv1 = true, .opcode = opcode, .length = smaller->size()}, *smaller);
         ++counts_.compressed;
@@ -265,7 +291,6 @@ void Downstream::send_joined(Bytes message, std::uint64_t now_ms)
     } else {
         queue_frame({.opcode = opcode, .length = message.size()}, message);
     }
-    note(now_ms, message_wire_, urgent);
 }
 
 std::optional<Bytes> Downstream::compressed(Bytes message, std::size_t limit)
@@ -286,6 +311,7 @@ std::optional<Violation> Downstream::on_control()
         close_received_ = parsed.close.code;
     }
     if (close_sent_) return std::nullopt;
+    seal();
     if (header.opcode == Opcode::close && instead_) {
         const ClosePayload own{instead_->code, instead_->reason};
         queue_frame({.opcode = Opcode::close, .length = own.bytes().size()}, own.bytes());
@@ -317,9 +343,10 @@ void Downstream::note(std::uint64_t now_ms, std::uint64_t wire_bytes, bool urgen
     if (window_.on_message(now_ms, bytes, urgent) == BatchWindow::Verdict::flush) decide(window_.cause());
 }
 
-void Downstream::flush(Cause cause, std::uint64_t now_ms) noexcept
+void Downstream::flush(Cause cause, std::uint64_t now_ms)
 {
     due_.reset();
+    seal();
     const std::size_t held = queue_.size() - queue_.ready();
     // Parts of a message that leave one by one are not in the window.
     const std::uint64_t bytes = window_.held_bytes() == held ? window_.leaving(cause, now_ms) : held;
@@ -342,6 +369,7 @@ bool Downstream::send_close(CloseCode code, std::string_view reason, Cause cause
 {
     if (close_sent_ || mid_frame()) return false;
     const ClosePayload payload{code, reason};
+    seal();
     queue_frame({.opcode = Opcode::close, .length = payload.bytes().size()}, payload.bytes());
     close_sent_ = true;
     flush(cause, now_ms);
@@ -351,6 +379,7 @@ bool Downstream::send_close(CloseCode code, std::string_view reason, Cause cause
 bool Downstream::send_ping(Bytes payload, std::uint64_t now_ms)
 {
     if (close_sent_ || mid_frame() || payload.size() > kMaxControlPayload) return false;
+    seal();
     queue_frame({.opcode = Opcode::ping, .length = payload.size()}, payload);
     flush(Cause::urgent, now_ms);
     return true;
@@ -364,6 +393,7 @@ void Downstream::release_idle() noexcept
         free_buffer(scratch_);
     }
     if (pending_.empty()) free_buffer(pending_);
+    if (packed_.empty()) free_buffer(packed_);
     queue_.trim();
 }
 

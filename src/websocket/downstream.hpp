@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "websocket/batch_protocol.hpp"
 #include "websocket/batch_window.hpp"
 #include "websocket/close.hpp"
 #include "websocket/deflate.hpp"
@@ -40,6 +41,8 @@ struct DownstreamCounts {
 ///   `whole` bytes is put together, compressed if that makes it smaller, and sent as one frame; a control
 ///   frame between its fragments goes before it, as it did towards us. A larger one is compressed piece by
 ///   piece, and sent in fragments, if its beginning shrinks.
+/// - With edge.batch.v1 messages up to `whole` bytes are put together too, and those of a batch are one
+///   message, compressed as one. Larger ones are messages of their own.
 /// - Otherwise a frame up to `whole` bytes is queued when it is complete, so that a Close can always follow;
 ///   larger ones stream through and leave at once.
 /// - Text is checked to be UTF-8, Close payloads to be valid.
@@ -67,13 +70,13 @@ public:
     void fit(const Segments& segments) noexcept { window_.fit(segments); }
     /// Makes ready what leaves for this cause, and that is everything queued but for a batch's last part of a
     /// segment.
-    void flush(BatchWindow::Cause cause, std::uint64_t now_ms) noexcept;
+    void flush(BatchWindow::Cause cause, std::uint64_t now_ms);
     /// The last flush since this was called last.
     std::optional<Flush> take_flush() noexcept;
 
     OutputQueue& queue() noexcept { return queue_; }
     const OutputQueue& queue() const noexcept { return queue_; }
-    bool full() const noexcept { return queue_.size() >= settings_->buffer; }
+    bool full() const noexcept { return queue_.size() + packed_.size() >= settings_->buffer; }
     /// The code of the Close that the upstream sent (no_code: an empty one).
     std::optional<CloseCode> close_received() const noexcept { return close_received_; }
     /// A Close for the client has been queued, the upstream's or ours.
@@ -109,6 +112,8 @@ private:
     void decide_large_message();
     void send_deflated(bool fin);
     void send_joined(Bytes message, std::uint64_t now_ms);
+    void send_whole(Opcode opcode, Bytes message);
+    void seal();
     std::optional<Bytes> compressed(Bytes message, std::size_t limit);
     std::uint64_t clock() const noexcept
     {
@@ -129,6 +134,7 @@ private:
     std::optional<Deflater> deflater_;  // there is one with edge_deflate only
     std::uint32_t min_compressed_;
     Buffer pending_;  // of the unfinished message (join) or frame (pass)
+    Buffer packed_;   // the batch's messages, with edge.batch.v1
     Buffer scratch_;  // what the deflater writes; of a large message what has not been queued yet
     Bytes whole_;     // the frame's payload, when it came in one piece: then it is not in pending_
     std::array<Byte, kMaxControlPayload> control_{};
@@ -144,6 +150,7 @@ private:
     Fate large_fate_ = Fate::pass;  // of a large message's frames: probe, deflate, or pass
     bool urgent_ = false;           // the message that is arriving, told by its first frame
     bool large_message_ = false;
+    bool pack_;
     bool close_sent_ = false;
     bool failed_ = false;
 };

@@ -89,7 +89,7 @@ public:
     /// Does what is due by the deadline; harmless at any other time.
     void on_deadline(std::uint64_t now_ms);
     /// Flushes what is held, whatever the deadline.
-    void flush(std::uint64_t now_ms) noexcept { down_.flush(BatchWindow::Cause::drain, now_ms); }
+    void flush(std::uint64_t now_ms) { down_.flush(BatchWindow::Cause::drain, now_ms); }
     /// The last flush since this was called last. No call makes more than one.
     std::optional<Flush> take_flush() noexcept { return down_.take_flush(); }
 

@@ -50,6 +50,7 @@ struct Agreement {
     };
     Mode mode = Mode::plain;
     DeflateParameters parameters;  ///< for edge_deflate
+    bool pack = false;             ///< the client has agreed on edge.batch.v1; never with pass_through
 };
 
 }

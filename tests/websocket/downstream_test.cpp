@@ -4,6 +4,7 @@
 #include <random>
 #include <string>
 
+#include "websocket/batch_entries.hpp"
 #include "websocket/drain.hpp"
 #include "websocket/peer.hpp"
 
@@ -18,6 +19,7 @@ using Cause = BatchWindow::Cause;
 
 const Agreement kPlain{};
 const Agreement kDeflate{.mode = Agreement::Mode::edge_deflate, .parameters = {}};
+const Agreement kPacked{.mode = Agreement::Mode::plain, .parameters = {}, .pack = true};
 
 struct Rig {
     RelaySettings settings;
@@ -477,6 +479,65 @@ BOOST_FIXTURE_TEST_CASE(idle_it_holds_no_memory, Rig)
     feed({Opcode::text, std::string(500, 'x')}, 5000);
     BOOST_TEST(test::PeerInflate(15, true).decompress(frames().at(0).payload).value() ==
                std::string(500, 'x'));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_packed_batch_is_one_message_that_has_all_of_them, Rig)
+{
+    down(kPacked);
+    busy();
+    feed({Opcode::text, "a"});
+    feed({Opcode::binary, "\x00\x01"s});
+    feed({Opcode::text, "fr", false});
+    feed({Opcode::continuation, "agments"});
+    BOOST_TEST(out() == "");
+    down().flush(Cause::delay, 1020);
+    const auto got = frames();
+    BOOST_REQUIRE(got.size() == 1u);
+    BOOST_TEST((got[0].opcode == Opcode::binary));
+    const std::vector<test::BatchEntry> all{{false, "a"}, {true, "\x00\x01"s}, {false, "fragments"}};
+    BOOST_TEST((test::read_batch(got[0].payload) == all));
+    BOOST_TEST(down().take_flush().value().messages == 3u);
+    BOOST_TEST(down().counts().messages == 4u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_packed_goes_before_a_control_frame_and_a_close, Rig)
+{
+    down(kPacked);
+    busy();
+    feed({Opcode::text, "a"});
+    feed({Opcode::ping, "p"});
+    feed({Opcode::text, "b"}, 1001);
+    BOOST_TEST(down().send_close(CloseCode::going_away, "", Cause::drain, 1002));
+    const auto got = frames();
+    BOOST_REQUIRE(got.size() == 4u);
+    BOOST_TEST((test::read_batch(got[0].payload) == std::vector<test::BatchEntry>{{false, "a"}}));
+    BOOST_TEST((got[1] == Frame{Opcode::ping, "p"}));
+    BOOST_TEST((test::read_batch(got[2].payload) == std::vector<test::BatchEntry>{{false, "b"}}));
+    BOOST_TEST((got[3].opcode == Opcode::close));
+}
+
+BOOST_FIXTURE_TEST_CASE(large_messages_are_not_packed_but_come_after_what_was, Rig)
+{
+    settings.whole = 20000;
+    down(kPacked);
+    busy();
+    const std::string large(50000, 'x');
+    feed({Opcode::text, "a"});
+    feed({Opcode::text, large});
+    feed({Opcode::binary, large});
+    const auto got = frames();
+    std::vector<Frame> messages;
+    for (const Frame& frame : got) {
+        if (frame.opcode == Opcode::continuation)
+            messages.back().payload += frame.payload;
+        else
+            messages.push_back(frame);
+    }
+    BOOST_REQUIRE(messages.size() == 3u);
+    BOOST_TEST((test::read_batch(messages[0].payload) == std::vector<test::BatchEntry>{{false, "a"}}));
+    BOOST_TEST((messages[1].opcode == Opcode::text));
+    BOOST_TEST((messages[1].payload == large));
+    BOOST_TEST((test::read_batch(messages[2].payload) == std::vector<test::BatchEntry>{{true, large}}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

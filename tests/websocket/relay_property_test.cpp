@@ -2,6 +2,7 @@
 #include <random>
 #include <string>
 
+#include "websocket/batch_entries.hpp"
 #include "websocket/drain.hpp"
 #include "websocket/peer.hpp"
 #include "websocket/relay.hpp"
@@ -184,7 +185,32 @@ Agreement random_agreement(Random& random)
             .parameters = {.server_context_takeover = random() % 2 == 0,
                            .client_context_takeover = random() % 2 == 0,
                            .server_max_window_bits = bits(),
-                           .client_max_window_bits = bits()}};
+                           .client_max_window_bits = bits()},
+            .pack = random() % 3 == 0};
+}
+
+Segments random_segments(Random& random)
+{
+    return random() % 3 == 0 ? Segments{}
+                             : Segments{static_cast<std::uint32_t>(100 + below(random, 3000)),
+                                        static_cast<std::uint32_t>(below(random, 40))};
+}
+
+// What a client that agreed on edge.batch.v1 makes of the messages it gets.
+std::vector<Message> unpacked(const std::vector<Message>& received)
+{
+    std::vector<Message> messages;
+    for (const Message& message : received) {
+        if (message.opcode == Opcode::text) {
+            messages.push_back(message);
+            continue;
+        }
+        const auto entries = test::read_batch(message.text);
+        BOOST_REQUIRE(entries.has_value());
+        for (const test::BatchEntry& entry : *entries)
+            messages.push_back({entry.binary ? Opcode::binary : Opcode::text, entry.payload});
+    }
+    return messages;
 }
 
 }
@@ -200,6 +226,7 @@ BOOST_AUTO_TEST_CASE(all_messages_arrive_unchanged_and_in_order_with_any_setting
         MemoryCount memory;
         {
             Relay relay{settings, agreement, seed, memory};
+            relay.fit(random_segments(random));
             const bool deflates = agreement.mode == Agreement::Mode::edge_deflate;
             Peer client{random, true, deflates, agreement.parameters};
             Peer upstream{random, false, false, {}};
@@ -237,7 +264,7 @@ BOOST_AUTO_TEST_CASE(all_messages_arrive_unchanged_and_in_order_with_any_setting
                 upstream.read(take_some(random, relay.to_upstream(), round > 300));
                 if (random() % 50 == 0) relay.release_idle();
             }
-            if (const auto due = relay.deadline()) relay.on_deadline(*due);
+            while (const auto due = relay.deadline()) relay.on_deadline(*due);
             client.read(test::drain(relay.to_client()));
             upstream.read(test::drain(relay.to_upstream()));
             BOOST_TEST_CONTEXT("seed " << seed)
@@ -246,7 +273,7 @@ BOOST_AUTO_TEST_CASE(all_messages_arrive_unchanged_and_in_order_with_any_setting
                 BOOST_TEST(!relay.deadline().has_value());
                 BOOST_TEST(!client.bad);
                 BOOST_TEST(!upstream.bad);
-                BOOST_TEST((client.received == to_client));
+                BOOST_TEST(((agreement.pack ? unpacked(client.received) : client.received) == to_client));
                 BOOST_TEST((upstream.received == to_upstream));
                 BOOST_TEST(client.pings_received == upstream.pings);
                 BOOST_TEST(upstream.pings_received == client.pings);

@@ -3,11 +3,14 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "nginx/barrier.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
+#include "websocket/batch_protocol.hpp"
 #include "websocket/extension.hpp"
 #include "websocket/glue/tunnel.hpp"
 #include "websocket/glue/websocket_conf.hpp"
@@ -19,20 +22,21 @@ using ngx::operator""_ngx;
 namespace {
 
 constexpr std::string_view kExtensions = "Sec-WebSocket-Extensions";
+constexpr std::string_view kProtocol = "Sec-WebSocket-Protocol";
 
 ngx_http_output_header_filter_pt next_header;
 
-bool is_extensions(const ngx_table_elt_t& line) noexcept
+bool is(const ngx_table_elt_t& line, std::string_view name) noexcept
 {
-    return line.hash != 0 && ngx::equals_ignoring_case(ngx::view(line.key), kExtensions);
+    return line.hash != 0 && ngx::equals_ignoring_case(ngx::view(line.key), name);
 }
 
-/// The values of all its lines, joined.
-std::string extensions_of(ngx_list_t& headers)
+/// The values of all lines of a field, joined.
+std::string joined(ngx_list_t& headers, std::string_view name)
 {
     std::string all;
     ngx::for_each_header(headers, [&](ngx_table_elt_t& line) {
-        if (is_extensions(line)) all.append(all.empty() ? "" : ", ").append(ngx::view(line.value));
+        if (is(line, name)) all.append(all.empty() ? "" : ", ").append(ngx::view(line.value));
     });
     return all;
 }
@@ -41,45 +45,67 @@ std::string extensions_of(ngx_list_t& headers)
 /// one at most, kept over internal redirects.
 class Handshake {
 public:
-    explicit Handshake(ngx_http_request_t& r) : r_{r}, offer_{extensions_of(r.headers_in.headers)} {}
+    explicit Handshake(ngx_http_request_t& r)
+        : r_{r},
+          extensions_{joined(r.headers_in.headers, kExtensions)},
+          protocols_{joined(r.headers_in.headers, kProtocol)}
+    {}
     Handshake(const Handshake&) = delete;
     Handshake& operator=(const Handshake&) = delete;
 
-    const std::string& offer() const noexcept { return offer_; }
-    bool hidden() const noexcept { return hidden_; }
+    const std::string& extensions() const noexcept { return extensions_; }
+    const ProtocolOffer& protocols() const noexcept { return protocols_; }
 
-    /// Upstream modules copy every line but those they set themselves, and hide nothing that is only marked
-    /// as removed. So the lines take the name of one that is never passed on, Keep-Alive, until restore().
-    void hide() noexcept
+    void hide_extensions()
     {
-        if (hidden_) return;
-        hidden_ = true;
-        ngx::for_each_header(r_.headers_in.headers, [](ngx_table_elt_t& line) {
-            if (is_extensions(line)) rename(line, "Keep-Alive"_ngx, "keep-alive"_ngx);
+        ngx::for_each_header(r_.headers_in.headers, [this](ngx_table_elt_t& line) {
+            if (is(line, kExtensions)) hide(line);
+        });
+    }
+
+    /// The app sees its own subprotocols alone.
+    void hide_batch_protocol()
+    {
+        if (!protocols_.for_edge()) return;
+        ngx_str_t rest{};
+        if (!protocols_.for_upstream().empty()) {
+            rest = ngx::copy(r_.pool, protocols_.for_upstream());
+            if (rest.data == nullptr) throw std::bad_alloc{};
+        }
+        ngx::for_each_header(r_.headers_in.headers, [&](ngx_table_elt_t& line) {
+            if (!is(line, kProtocol)) return;
+            hide(line);
+            if (rest.len == 0) return;
+            line = changed_.back().was;  // one line has them all
+            line.value = std::exchange(rest, ngx_str_t{});
         });
     }
 
     void restore() noexcept
     {
-        if (!hidden_) return;
-        hidden_ = false;
-        ngx::for_each_header(r_.headers_in.headers, [](ngx_table_elt_t& line) {
-            if (line.lowcase_key == "keep-alive"_ngx.data)
-                rename(line, "Sec-WebSocket-Extensions"_ngx, "sec-websocket-extensions"_ngx);
-        });
+        for (const Changed& change : changed_) *change.line = change.was;
+        changed_.clear();
     }
 
 private:
-    static void rename(ngx_table_elt_t& line, ngx_str_t name, ngx_str_t lower) noexcept
+    struct Changed {
+        ngx_table_elt_t* line;
+        ngx_table_elt_t was;
+    };
+    /// Upstream modules copy every line but those they set themselves, and hide nothing that is only marked
+    /// as removed. So the line takes the name of one that is never passed on, Keep-Alive, until restore().
+    void hide(ngx_table_elt_t& line)
     {
-        line.key = name;
-        line.lowcase_key = lower.data;
-        line.hash = ngx_hash_key(lower.data, lower.len);
+        changed_.push_back({&line, line});
+        line.key = "Keep-Alive"_ngx;
+        line.lowcase_key = "keep-alive"_ngx.data;
+        line.hash = ngx_hash_key(line.lowcase_key, line.key.len);
     }
 
     ngx_http_request_t& r_;
-    std::string offer_;
-    bool hidden_ = false;
+    std::string extensions_;
+    ProtocolOffer protocols_;
+    std::vector<Changed> changed_;
 };
 
 bool asks_for_websocket(const ngx_http_request_t& r) noexcept
@@ -99,11 +125,39 @@ bool wants_compression(ngx_http_request_t& r, const Settings& settings)
     return value.len != 0 && ngx::view(value) != "0";
 }
 
+/// Compression with the client, if it offers any that the edge may use.
+void settle_compression(ngx_http_request_t& r, const Settings& settings, const Handshake& handshake,
+                        Agreement& agreement)
+{
+    if (!wants_compression(r, settings)) return;
+    const auto agreed = negotiate_deflate(handshake.extensions(), settings.wishes);
+    if (!agreed) return;
+    const ngx_str_t value = ngx::copy(r.pool, agreed->response);
+    if (value.data == nullptr) throw std::bad_alloc{};
+    ngx::push_header(r.headers_out.headers, kExtensions, ngx::view(value));
+    agreement.mode = Agreement::Mode::edge_deflate;
+    agreement.parameters = agreed->parameters;
+}
+
+/// edge.batch.v1, if the client offers it with what the app has chosen.
+void settle_protocol(ngx_http_request_t& r, const Handshake& handshake, Agreement& agreement)
+{
+    const auto answer = handshake.protocols().answer(joined(r.upstream->headers_in.headers, kProtocol));
+    if (!answer) return;
+    const ngx_str_t value = ngx::copy(r.pool, *answer);
+    if (value.data == nullptr) throw std::bad_alloc{};
+    ngx::for_each_header(r.headers_out.headers, [](ngx_table_elt_t& line) {
+        if (is(line, kProtocol)) line.hash = 0;
+    });
+    ngx::push_header(r.headers_out.headers, kProtocol, ngx::view(value));
+    agreement.pack = true;
+}
+
 /// What both sides have agreed on; nullopt: something only they understand.
 std::optional<Agreement> settle(ngx_http_request_t& r, const Settings& settings, const Handshake& handshake)
 {
     Agreement agreement;
-    const UpstreamAnswer answer = parse_upstream_answer(extensions_of(r.upstream->headers_in.headers));
+    const UpstreamAnswer answer = parse_upstream_answer(joined(r.upstream->headers_in.headers, kExtensions));
     switch (answer.kind) {
         case UpstreamAnswer::Kind::other:
             return std::nullopt;
@@ -113,14 +167,8 @@ std::optional<Agreement> settle(ngx_http_request_t& r, const Settings& settings,
         case UpstreamAnswer::Kind::none:
             break;
     }
-    if (!wants_compression(r, settings)) return agreement;
-    const auto agreed = negotiate_deflate(handshake.offer(), settings.wishes);
-    if (!agreed) return agreement;
-    const ngx_str_t value = ngx::copy(r.pool, agreed->response);
-    if (value.data == nullptr) throw std::bad_alloc{};
-    ngx::push_header(r.headers_out.headers, kExtensions, ngx::view(value));
-    agreement.mode = Agreement::Mode::edge_deflate;
-    agreement.parameters = agreed->parameters;
+    settle_compression(r, settings, handshake, agreement);
+    if (settings.batch_protocol) settle_protocol(r, handshake, agreement);
     return agreement;
 }
 
@@ -172,11 +220,9 @@ ngx_int_t on_request(ngx_http_request_t& r)
         end->data = handshake;
         end->handler = [](void* data) noexcept { static_cast<Handshake*>(data)->restore(); };  // for the log
     }
-    if (settings->compress == Compress::upstream) {
-        handshake->restore();
-    } else {
-        handshake->hide();
-    }
+    handshake->restore();  // of the location before
+    if (settings->compress != Compress::upstream) handshake->hide_extensions();
+    if (settings->batch_protocol) handshake->hide_batch_protocol();
     return NGX_DECLINED;
 }
 

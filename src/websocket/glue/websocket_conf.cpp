@@ -74,7 +74,7 @@ void merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
     RelaySettings& relay = settings.relay;
     if (conf.priority != nullptr) settings.priority = *conf.priority;
     relay.priority = &settings.priority;
-    if (conf.batch != nullptr) relay.batch = *conf.batch;
+    if (conf.batch != nullptr) relay.batch = conf.batch->limits;
     const LimitConf limit = conf.limit != nullptr ? *conf.limit : LimitConf{};
     relay.max_client_message = limit.message;
     relay.frames_per_second = limit.frames;
@@ -89,6 +89,9 @@ void merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
     relay.clock_ns = monotonic_ns;
     const CompressConf compress = conf.compress != nullptr ? *conf.compress : CompressConf{};
     if (compress.mode != Compress::unset) settings.compress = compress.mode;
+    // What the app compresses by itself can't be packed.
+    settings.batch_protocol =
+        conf.batch != nullptr && conf.batch->protocol && settings.compress != Compress::upstream;
     settings.compress_condition = compress.condition;
     relay.level = compress.level;
     relay.memory_level = compress.memory;
@@ -116,7 +119,8 @@ char* set_websocket(ngx_conf_t* cf, LocConf& conf)
 char* set_websocket_batch(ngx_conf_t* cf, LocConf& conf)
 {
     if (conf.batch != nullptr) return duplicate();
-    BatchWindow::Limits limits;
+    BatchConf batch;
+    BatchWindow::Limits& limits = batch.limits;
     if (says_off(cf)) {
         limits.delay_ms = 0;
     } else {
@@ -124,11 +128,12 @@ char* set_websocket_batch(ngx_conf_t* cf, LocConf& conf)
         if (!options.number("messages", 1, 100000, "1 to 100000, as in messages=50", limits.messages) ||
             !options.time("delay", 10000, "at most 10s, as in delay=20ms", limits.delay_ms) ||
             !options.size("bytes", 1, 1 << 20, "1 to 1m, as in bytes=16000", limits.bytes) ||
-            !options.nothing_left("off alone, or messages=, delay= and bytes=")) {
+            !options.flag("protocol", batch.protocol) ||
+            !options.nothing_left("off alone, or messages=, delay=, bytes= and protocol=")) {
             return error();
         }
     }
-    conf.batch = &copy_of(cf, limits);
+    conf.batch = &copy_of(cf, batch);
     return NGX_CONF_OK;
 }
 

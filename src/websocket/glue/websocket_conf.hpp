@@ -14,6 +14,11 @@ namespace edge::websocket {
 /// passes.
 enum class Compress : std::uint8_t { unset, off, edge, upstream };
 
+struct BatchConf {
+    BatchWindow::Limits limits;
+    bool protocol = false;  ///< edge.batch.v1 with clients that offer it
+};
+
 struct CompressConf {
     Compress mode = Compress::unset;
     std::uint32_t min = 1024;  ///< bytes; of messages compressed without shared context
@@ -42,6 +47,7 @@ struct PingConf {
 struct Settings {
     RelaySettings relay;
     PriorityRules priority;  ///< what relay.priority points to
+    bool batch_protocol = false;
     Compress compress = Compress::edge;
     ngx_http_complex_value_t* compress_condition = nullptr;
     DeflateWishes wishes;
@@ -51,7 +57,7 @@ struct Settings {
 /// NGX_CONF_UNSET: not said.
 struct LocConf {
     ngx_flag_t on;
-    const BatchWindow::Limits* batch;
+    const BatchConf* batch;
     const PriorityRules* priority;
     const CompressConf* compress;
     const LimitConf* limit;

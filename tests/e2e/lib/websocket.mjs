@@ -56,8 +56,8 @@ export function receiveMessages(socket, n) {
 }
 
 /** A client that is connected; `begin(socket)` is called before anything can have come. */
-export async function open(url, options = {}, begin = () => {}) {
-    const socket = new WebSocket(url, options);
+export async function open(url, options = {}, begin = () => {}, protocols = []) {
+    const socket = new WebSocket(url, protocols, options);
     begin(socket);
     socket.closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
     await new Promise((resolve, reject) => { socket.once('open', resolve); socket.once('error', reject); });
