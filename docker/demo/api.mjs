@@ -13,8 +13,12 @@ const imageTypes = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image
 
 const idOf = (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : 0);
 
-export function api({ store, feed, counts, secret, habits }) {
+export function api({ store, feed, counts, secret, habits, groups }) {
     const router = express.Router();
+    const quoted = (projects) => projects.map(({ id }) => `"project-${id}"`).join(', ');
+    /** Whatever changes one of these changes this answer. */
+    const dependsOn = (response, projects) => { if (groups && projects.length) response.set('Cache-Groups', quoted(projects)); };
+    const changes = (response, id) => { if (groups) response.set('Cache-Group-Invalidation', quoted([{ id }])); };
     const missing = (response) => response.status(404).json({ error: 'there is no such thing, or it is not yours' });
 
     router.use((request, response, next) => {
@@ -65,10 +69,22 @@ export function api({ store, feed, counts, secret, habits }) {
         if (!name) return response.status(400).json({ error: 'it needs a name' });
         response.json(await store.rename(request.user, name));
     });
-    own.get('/statistics', async (request, response) => response.json(await store.statistics(request.user)));
-    own.get('/shares', async (request, response) => response.json(await store.sharedWith(request.user)));
+    own.get('/statistics', async (request, response) => {
+        const statistics = await store.statistics(request.user);
+        if (groups) dependsOn(response, await store.projects(request.user));
+        response.json(statistics);
+    });
+    own.get('/shares', async (request, response) => {
+        const projects = await store.sharedWith(request.user);
+        dependsOn(response, projects);
+        response.json(projects);
+    });
 
-    own.get('/projects', async (request, response) => response.json(await store.projects(request.user)));
+    own.get('/projects', async (request, response) => {
+        const projects = await store.projects(request.user);
+        dependsOn(response, projects);
+        response.json(projects);
+    });
     own.post('/projects', express.json({ limit: '10kb' }), async (request, response) => {
         const title = String(request.body?.title ?? '').trim().slice(0, 100);
         if (!title) return response.status(400).json({ error: 'it needs a title' });
@@ -86,6 +102,7 @@ export function api({ store, feed, counts, secret, habits }) {
         const id = idOf(request.params.id);
         if (!(await store.removeProject(request.user, id))) return missing(response);
         feed.changed(request.user, id);
+        changes(response, id);
         response.status(204).end();
     });
     own.get('/projects/:id/polygons', async (request, response) => {
@@ -125,6 +142,7 @@ export function api({ store, feed, counts, secret, habits }) {
         if (image === undefined) return missing(response);
         if (image === false) return response.status(507).json({ error: 'there is no room for more uploads' });
         feed.changed(request.user, id);
+        changes(response, id);
         response.status(201).location(`/api/images/${image.id}`).json(image);
     });
     own.get('/images/:id', async (request, response) => {
@@ -140,7 +158,9 @@ export function api({ store, feed, counts, secret, habits }) {
     own.put('/images/:id/segmentation', express.json({ limit: '1mb' }), async (request, response) => {
         const polygons = request.body?.polygons;
         if (!Array.isArray(polygons)) return response.status(400).json({ error: 'it needs polygons' });
-        if (!(await store.setSegmentation(request.user, idOf(request.params.id), polygons))) return missing(response);
+        const image = await store.setSegmentation(request.user, idOf(request.params.id), polygons);
+        if (!image) return missing(response);
+        changes(response, image.project);
         response.status(204).end();
     });
     // Its file below /uploads, which anyone may have kept for a day, goes too.
@@ -148,6 +168,7 @@ export function api({ store, feed, counts, secret, habits }) {
         const image = await store.removeImage(request.user, idOf(request.params.id));
         if (!image) return missing(response);
         feed.changed(request.user, image.project);
+        changes(response, image.project);
         response.status(204).end();
     });
     own.get('/debug/error', () => { throw new Error('asked for'); });

@@ -2,9 +2,10 @@
 // A small web app as people have them, for an edge to stand in front of: a gallery, a JSON API with sign-in and uploads,
 // and a live feed. It knows nothing of the edge.
 //
-//   node server.mjs [--port N] [--host ADDRESS] [--habits]
+//   node server.mjs [--port N] [--host ADDRESS] [--habits] [--groups]
 //
 // --habits (or DEMO_HABITS=1) gives it the habits by which a real app made itself hard to cache, see habits.mjs.
+// --groups (or DEMO_GROUPS=1) has it say which projects an answer depends on, and which a write changes (RFC 9875).
 // DEMO_JWT_SECRET is what tokens are signed with (default: a new one at each start), DEMO_QUERY_MS how long a query
 // takes (default 2).
 import { randomBytes } from 'node:crypto';
@@ -22,6 +23,7 @@ const { values } = parseArgs({ options: {
     port: { type: 'string', default: process.env.PORT ?? '3000' },
     host: { type: 'string', default: '127.0.0.1' },
     habits: { type: 'boolean', default: process.env.DEMO_HABITS === '1' },
+    groups: { type: 'boolean', default: process.env.DEMO_GROUPS === '1' },
 } });
 const minute = 60;
 const day = 24 * 60 * minute;
@@ -36,7 +38,7 @@ const feed = new Feed(server, secret);
 app.disable('x-powered-by');
 app.use(counts.middleware);
 if (values.habits) applyHabits(app);
-app.use('/api', api({ store, feed, counts, secret, habits: values.habits }));
+app.use('/api', api({ store, feed, counts, secret, habits: values.habits, groups: values.groups }));
 app.get('/uploads/:file', async (request, response) => {
     const file = await store.file(request.params.file);
     if (!file) return response.status(404).json({ error: 'no such file' });

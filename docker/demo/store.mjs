@@ -117,12 +117,12 @@ export class Store {
             ? { image: id, polygons: this.#segmentations.get(id) ?? [] } : undefined);
     }
 
-    /** false when the image is not the user's. */
+    /** The image; nothing when it is not the user's. */
     setSegmentation(user, id, polygons) {
         return this.#query(() => {
-            if (!this.#images.some((image) => image.id === id && this.#owns(user, image.project))) return false;
-            this.#segmentations.set(id, polygons);
-            return true;
+            const found = this.#images.find((image) => image.id === id && this.#owns(user, image.project));
+            if (found) this.#segmentations.set(id, polygons);
+            return found;
         });
     }
 

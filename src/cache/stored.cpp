@@ -96,7 +96,7 @@ std::vector<std::byte> encode_stored(const StoredInput& input)
         .own_tags = static_cast<std::uint16_t>(tags.own.size()),
         .field_tags = static_cast<std::uint16_t>(tags.fields.size()),
         .group_tags = static_cast<std::uint16_t>(tags.groups.size()),
-        .spare = 0,
+        .unasked = input.unasked ? std::uint16_t{1} : std::uint16_t{0},
         .sequence = input.sequence};
     std::memcpy(block.data(), &head, sizeof(head));
     std::byte* tag_at = block.data() + sizeof(StoredHead);

@@ -68,7 +68,7 @@ struct StoredHead {
     std::uint16_t own_tags;  ///< how many there are of each
     std::uint16_t field_tags;
     std::uint16_t group_tags;
-    std::uint16_t spare;
+    std::uint16_t unasked;   ///< 1: fetched ahead of any client, by edge_cache_refill
     std::uint64_t sequence;  ///< PurgeTable::sequence() when the origin request started
 };
 
@@ -94,6 +94,7 @@ struct StoredInput {
     std::string_view url = {};
     std::uint64_t sequence = 0;
     StoredTags tags = {};
+    bool unasked = false;
 };
 
 /// The block as bytes. Names over 64 KB and blocks over 1 MB are refused: an empty result.

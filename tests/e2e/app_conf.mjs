@@ -42,9 +42,13 @@ for (const [from, to] of [
     assert(http.includes(from), `app.conf has ${from}`);
     http = http.replaceAll(from, to);
 }
-const demo = start('app', 'node', [path.join(repo, 'docker/demo/server.mjs'), '--port', String(app)],
-    { env: { ...process.env, DEMO_HABITS: '1', DEMO_JWT_SECRET: secret } });
-await waitPort(app);
+async function startDemo(name, more) {
+    const child = start(name, 'node', [path.join(repo, 'docker/demo/server.mjs'), '--port', String(app)],
+        { env: { ...process.env, DEMO_HABITS: '1', DEMO_JWT_SECRET: secret, ...more } });
+    await waitPort(app);
+    return child;
+}
+const demo = await startDemo('app', {});
 await startNginx('edge', { http, main: 'worker_shutdown_timeout 30s;' });
 await waitPort(tls);
 
@@ -352,5 +356,32 @@ await test('an app that is down is not seen where the edge has something', async
     }
     equal((await ask('/')).status, 200, 'the page');
     equal((await ask('/api/config')).status, 502, 'what nobody had asked for');
+});
+
+await test('lists of others are exact too where the app says what they depend on', async () => {
+    const again = await startDemo('app-groups', { DEMO_GROUPS: '1' });
+    equal((await ask('/edge_purge', { method: 'POST', body: { all: true } })).status, 200, 'a purge');
+    const counts = async () => [
+        (await ask('/api/projects', { token: bob })).json().find(({ id }) => id === 1)?.images,
+        (await ask('/api/shares', { token: bob })).json()[0]?.images,
+        (await ask('/api/statistics', { token: bob })).json().images,
+    ];
+    equal(await counts(), [undefined, undefined, 0], 'before');
+    equal((await ask('/api/projects/1/shares', { method: 'POST', token: alice, body: { email: 'bob@example.org' } })).status, 204, 'sharing');
+    equal(await counts(), [0, 0, 0], 'shared');
+    for (let n = 1; n <= 3; n += 1) {
+        const { id } = await upload(alice, 1, `shared-${n}.png`);
+        equal(await counts(), [n, n, n], `Bob's lists after Alice's upload ${n}`);
+        equal((await ask(`/api/images/${id}/segmentation`, { method: 'PUT', token: alice, body: { polygons: [[1, 2]] } })).status, 204, 'a segmentation');
+        equal((await ask('/api/statistics', { token: bob })).json().segmented, n, 'and after her segmentation');
+        const cached = [];
+        for (const target of ['/api/projects', '/api/shares', '/api/statistics']) cached.push((await ask(target, { token: bob })).cache);
+        equal([await counts(), cached[2]], [[n, n, n], 'hit'], 'they are stored all the same');
+    }
+    const mine = (await ask('/api/projects', { token: bob })).headers;
+    assert(!mine['cache-group-invalidation'], 'a list invalidates nothing');
+    await upload(alice, 2, 'elsewhere.png');
+    equal((await ask('/api/shares', { token: bob })).cache, 'hit', 'what does not depend on it stays');
+    again.kill('SIGTERM');
 });
 agent.destroy();

@@ -195,7 +195,8 @@ NotStored start_fill(Request& q)
                                       .fields = visible.fields(),
                                       .url = purge_url(r, *q.conf, ngx::view(q.public_key)),
                                       .sequence = q.purge_sequence,
-                                      .tags = std::move(*tags)});
+                                      .tags = std::move(*tags),
+                                      .unasked = is_refill(r)});
     if (block.empty()) return NotStored::too_large;
     q.fill = q.zone->begin(q.selected, hint);
     if (!q.fill || !q.fill.set_meta(block)) {

@@ -87,8 +87,12 @@ bool any_true(ngx_http_request_t& r, ngx_array_t* predicates)
     return false;
 }
 
-/// What a lookup adds itself to the uses of what it finds.
-constexpr unsigned kFoundByThis = 1;
+/// Whether a client has asked for what was found.
+bool is_in_use(const Pin& pin, const Stored& stored) noexcept
+{
+    constexpr unsigned kFoundByThis = 1;  // this lookup adds to it itself
+    return stored.head().unasked == 0 || pin.uses() > kFoundByThis;
+}
 
 /// The stored response for this request: under the primary key, or under the variant's when that holds a vary
 /// record (RFC 9111 section 4.1). Fills in key, selected and forward.
@@ -103,7 +107,7 @@ Pin find_object(Request& q)
     auto stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.key)) return {};
     if (stored->head().kind == StoredKind::response) {
-        q.in_use = pin.uses() > kFoundByThis;
+        q.in_use = is_in_use(pin, *stored);
         return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
     }
 
@@ -117,7 +121,7 @@ Pin find_object(Request& q)
     stored = Stored::from_zone(pin.meta());
     if (!stored || stored->key() != ngx::view(q.selected_key) || stored->head().kind != StoredKind::response)
         return {};
-    q.in_use = pin.uses() > kFoundByThis;
+    q.in_use = is_in_use(pin, *stored);
     return is_purged(q, pin, *stored) ? Pin{} : std::move(pin);
 }
 
@@ -186,13 +190,6 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     return NGX_DONE;
 }
 
-/// edge_cache_refill: only what is dead and was in use is asked for.
-bool is_refill(const ngx_http_request_t& r) noexcept
-{
-    const ngx::DetachedTask* task = ngx::detached_task(r);
-    return task != nullptr && task->purpose == ngx::Purpose::again;
-}
-
 /// An earlier lookup in this request came before an internal redirect. After try_files or rewrite the search
 /// starts again; after X-Accel-Redirect or error_page the URL's answer is another decision of the app or of
 /// nginx, which must not be stored under it, nor replaced by what is.
@@ -212,6 +209,7 @@ ngx_int_t look_up(Request& q)
     const bool bypassed = any_true(r, q.conf->bypass);
     q.may_fill = !any_true(r, q.conf->no_store);
     q.object = find_object(q);
+    // Only what is dead and was in use is worth a question.
     if (is_refill(r) && (bypassed || q.object || !q.in_use)) return NGX_HTTP_NO_CONTENT;
     if (bypassed) {
         q.object = {};
@@ -360,6 +358,12 @@ ngx_int_t begin_lookup(ngx_http_request_t& r)
     return look_up(q);
 }
 
+}
+
+bool is_refill(const ngx_http_request_t& r) noexcept
+{
+    const ngx::DetachedTask* task = ngx::detached_task(r);
+    return task != nullptr && task->purpose == ngx::Purpose::again;
 }
 
 ngx_int_t on_lookup(ngx_http_request_t& r)

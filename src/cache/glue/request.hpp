@@ -93,7 +93,7 @@ public:
     bool origin_failed = false;    ///< the origin's last answer was a 5xx or none
     bool orphaned = false;         ///< the client takes no more, but the body is stored to its end
     bool asks_alone = false;       ///< has followed others in vain
-    bool in_use = false;           ///< what was found, dead or not, had been found before
+    bool in_use = false;           ///< what was found, dead or not, was asked for by a client
     bool collapsed = false;        ///< answered with what another request asked for
     bool discard = false;          ///< the client has its whole answer: what still comes is dropped
     std::int64_t stored_ttl = 0;   ///< freshness of what was stored or renewed, for Cache-Status
@@ -162,6 +162,8 @@ bool selects(Request& q, const Stored& stored);
 ngx_int_t on_lookup(ngx_http_request_t& r);
 /// From the zone or, by ask_origin, from the origin. The result is the phase handler's.
 ngx_int_t look_up(Request& q);
+/// Whether it was started by edge_cache_refill.
+bool is_refill(const ngx_http_request_t& r) noexcept;
 /// Goes on to the content handler, which asks the origin.
 ngx_int_t forward(Request& q);
 /// only-if-cached, and nothing can be used (RFC 9111 section 5.2.1.7): nobody is asked.

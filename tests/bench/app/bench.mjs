@@ -3,15 +3,18 @@
 // front of it; everything ends with this process.
 //
 //   EDGE_MODULE=… node bench.mjs DIR FIRST_PORT SECONDS CLIENTS USERS
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { run } from './load.mjs';
+import { sign } from '../../../docker/demo/jwt.mjs';
+import { watchFeed } from './feed_clients.mjs';
+import { childrenOf, cpuOf, median, memoryOf, nameOf, percent, quantile, sum, table, treeOf } from './figures.mjs';
+import { run, Seen, visitAll } from './load.mjs';
+import { pgUser, Postgres } from './postgres.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const repo = path.resolve(here, '../../..');
@@ -47,60 +50,6 @@ const listening = (port) => new Promise((resolve) => {
     socket.on('error', () => resolve(false));
 });
 
-// --- PostgreSQL: not as root, which it refuses, on a socket in its own directory ---
-const bin = fs.readdirSync('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`).sort().pop();
-const pgUser = process.getuid() === 0 ? 'postgres' : process.env.USER ?? 'postgres';
-const ids = process.getuid() === 0 ? { uid: Number(execFileSync('id', ['-u', pgUser])), gid: Number(execFileSync('id', ['-g', pgUser])) } : {};
-const cluster = path.join(dir, 'postgres');
-let database;
-async function startPostgres() {
-    fs.mkdirSync(cluster, { mode: 0o700 });
-    if (ids.uid !== undefined) fs.chownSync(cluster, ids.uid, ids.gid);
-    execFileSync(`${bin}/initdb`, ['-D', `${cluster}/data`, '-U', pgUser, '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync'], { ...ids, stdio: 'pipe', cwd: '/' });
-    const settings = { listen_addresses: '', unix_socket_directories: cluster, shared_preload_libraries: 'pg_stat_statements',
-        'pg_stat_statements.track_utility': 'off', shared_buffers: '128MB', fsync: 'off', max_connections: '40', jit: 'off', dynamic_shared_memory_type: 'mmap' };
-    database = start('postgres', `${bin}/postgres`, ['-D', `${cluster}/data`, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])], { ...ids, cwd: '/' });
-    await waitFor('PostgreSQL', async () => { const client = await connect('postgres'); await client.end(); return true; });
-}
-async function connect(name) {
-    const client = new pg.Client({ host: cluster, user: pgUser, database: name });
-    client.on('error', () => {});  // it ends with the server
-    await client.connect();
-    return client;
-}
-const psql = (file, name = 'app') => execFileSync('psql', ['-q', '-v', 'ON_ERROR_STOP=1', '-v', `users=${users}`, '-h', cluster, '-U', pgUser, '-f', file, name], { stdio: 'pipe' });
-
-/** What the queries that the indexes are for cost: planner's cost and plan, milliseconds (median of 5). */
-async function explain(client) {
-    const cases = [
-        ['sign in by e-mail', 'SELECT * FROM users WHERE email = $$user77@example.org$$'],
-        ['users near their limit', `SELECT id FROM users WHERE storage_used_bytes > ${Math.floor(users * 100 * 1000003 * 0.999)} AND storage_limit_bytes > 0`],
-        ['images of a project', 'SELECT * FROM images WHERE project_id = 777 ORDER BY id LIMIT 100'],
-        ['file of a project', 'SELECT * FROM images WHERE project_id = 777 AND storage_filename = $$x$$'],
-        ['image by name', 'SELECT * FROM images WHERE name = $$image-4242.tiff$$'],
-        ['name taken in a project', 'SELECT 1 FROM images WHERE project_id = 777 AND name = $$x$$'],
-        ['active refresh tokens', 'SELECT count(*) FROM refresh_tokens WHERE user_id = 77 AND NOT revoked AND expires_at > now()'],
-        ['profile of a user', 'SELECT * FROM user_profiles WHERE user_id = 77'],
-    ];
-    const rows = [];
-    for (const [name, text] of cases) {
-        const times = [];
-        let plan;
-        for (let i = 0; i < 5; i += 1) {
-            const [{ 'QUERY PLAN': [found] }] = (await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`)).rows;
-            plan = found;
-            times.push(found['Execution Time']);
-        }
-        let node = plan.Plan;
-        while (node.Plans && !node['Index Name'] && node['Node Type'] !== 'Seq Scan') [node] = node.Plans;
-        rows.push({ name, scan: node['Index Name'] ?? node['Node Type'], ms: median(times) });
-    }
-    return rows;
-}
-const sorted = (list) => [...list].sort((a, b) => a - b);
-const quantile = (list, q) => sorted(list)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0;
-const median = (list) => quantile(list, 0.5);
-
 // --- the front end: what a bundler leaves, of code that is at hand ---
 function makeSite() {
     const site = path.join(dir, 'site');
@@ -121,12 +70,15 @@ function makeSite() {
 function edgeConf(site) {
     let content = /^http \{\n(.*)\}\s*$/ms.exec(fs.readFileSync(path.join(repo, 'nginx-conf/app.conf'), 'utf8'))[1];
     const changes = [['include mime.types', 'include /etc/nginx/mime.types'], ['access_log logs/access.log edge;', `access_log ${dir}/access.log edge buffer=64k;`],
+        ['size=512m', 'size=2g'],  // the originals of 8000 pictures come to more than a gigabyte
         ['listen 8080;', `listen 127.0.0.1:${plainPort};`], ['listen 8443 ssl http2;', `listen 127.0.0.1:${edgePort};`], ['127.0.0.1:3000', `127.0.0.1:${appPort}`],
         ['127.0.0.1:8079', `127.0.0.1:${filesPort}`], ['/srv/app', site], ['key_file=tls/jwt.key', `key_file=${dir}/jwt.key`]];
     for (const [from, to] of changes) {
         if (!content.includes(from)) throw new Error(`nginx-conf/app.conf has no "${from}" any more`);
         content = content.replaceAll(from, to);
     }
+    // Thumbnails are rendered, whether it says so yet or not.
+    if (!/location \/uploads\/ \{[^}]*edge_image on;/.test(content)) content = content.replace('location /uploads/ {', 'location /uploads/ { edge_image on;');
     content = content.replace(/^ *ssl_.*$/gm, '');  // loopback: what TLS costs is nginx's, and the same with and without the edge
     const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/temp/${kind};`).join(' ');
     return `load_module ${process.env.EDGE_MODULE};\nworker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/error.log warn;\n`
@@ -138,11 +90,6 @@ const fetch = (port, target, headers = {}) => new Promise((resolve, reject) => {
         message.on('data', (part) => parts.push(part)).on('end', () => resolve({ headers: message.headers, body: Buffer.concat(parts) })).on('error', reject);
     }).on('error', reject);
 });
-const cpuOf = (pid) => {
-    const fields = fs.readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-};
-const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(/\s+/).filter(Boolean);
 
 /** Bytes that a browser loads that has never been here: page, assets, the dashboard's answers. */
 async function firstLoad(port, token) {
@@ -153,73 +100,115 @@ async function firstLoad(port, token) {
     return bytes;
 }
 
+const postgres = new Postgres(dir);
+const feedClients = 5;
 let nginx;
 let app;
 async function stop() {
     await end(nginx, 'SIGTERM');
     await end(app, 'SIGTERM');
-    await end(database, 'SIGINT');
+    await end(postgres.server, 'SIGINT');
 }
-const percent = (from, to) => `${to <= from ? '-' : '+'}${Math.abs(100 - (100 * to) / from).toFixed(0)} %`;
+
+const seen = { [appPort]: new Seen(), [edgePort]: new Seen() };
+const edgeFigures = async () => JSON.parse((await fetch(edgePort, '/edge_status')).body);
+/** CPU seconds so far and megabytes now, of each. */
+function use() {
+    const edge = treeOf(nginx.pid);
+    const renders = edge.filter((pid) => /edge render/.test(nameOf(pid)));
+    const workers = edge.filter((pid) => !renders.includes(pid));
+    const database = treeOf(postgres.server.pid);
+    return { appCpu: cpuOf(app.pid), edgeCpu: sum(workers, cpuOf), renderCpu: sum(renders, cpuOf), databaseCpu: sum(database, cpuOf),
+        appMb: memoryOf(app.pid), edgeMb: sum(workers, memoryOf), renderMb: sum(renders, memoryOf) };
+}
+
+/** One run of the load against `port`, and all that was measured. */
+async function phase(client, name, port, length, seed) {
+    say(`${name}, ${length} s`);
+    await client.query('SELECT pg_stat_statements_reset()');
+    const [from, before] = [(await edgeFigures()).cache, use()];
+    const feed = await watchFeed({ port, secret, clients: feedClients });
+    const result = await run({ port, secret, users, clients, seconds: length, thinkMs: 10, writes: 0.05, seed, seen: seen[port] });
+    const events = feed.end();
+    const [after, { cache: to, zones }] = [use(), await edgeFigures()];
+    const [{ calls }] = (await client.query(`SELECT sum(calls)::int AS calls FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'`)).rows;
+    const requests = result.reads + result.writes;
+    const throughEdge = port === edgePort;
+    const allKinds = Object.values(result.kinds);
+    const apiKinds = Object.entries(result.kinds).filter(([kind]) => kind !== 'thumbnails').map(([, counts]) => counts);
+    const used = Object.fromEntries(['appCpu', 'edgeCpu', 'renderCpu', 'databaseCpu'].map((key) => [key, after[key] - before[key]]));
+    return { name, length, requests, throughEdge, calls, events, ...used, appMb: after.appMb, edgeMb: after.edgeMb, renderMb: after.renderMb,
+        zoneMb: zones[0].used_bytes / 1048576, p50: median(result.latencies), p95: quantile(result.latencies, 0.95),
+        writeP50: median(result.writeLatencies), share: result.writes / requests, queries: calls / requests,
+        hits: sum(allKinds, (one) => one.hits) / sum(allKinds, (one) => one.asked), refills: (to.refills - from.refills) / requests,
+        api: { asked: sum(apiKinds, (one) => one.asked), hits: sum(apiKinds, (one) => one.hits), shared: sum(apiKinds, (one) => one.shared), first: sum(apiKinds, (one) => one.first),
+            written: sum(apiKinds, (one) => one.written), expired: sum(apiKinds, (one) => one.expired) },
+        kinds: result.kinds, apiBytes: result.bytes / result.reads, thumbnailBytes: result.thumbnailBytes / result.thumbnails, thumbnails: result.thumbnails,
+        stale: result.stale, foreign: result.foreign, faults: result.faults };
+}
+
+function report(phases) {
+    const [direct, , steady] = phases;
+    const ratio = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : undefined);
+    const onEdge = (show) => (one) => (one.throughEdge ? show(one) : undefined);
+    const each = (key) => ({ requests, [key]: cpu }) => ((cpu * 1000) / requests).toFixed(3);
+    const rows = [
+        ['API, p50 ms', ({ p50 }) => p50.toFixed(2)], ['API, p95 ms', ({ p95 }) => p95.toFixed(2)], ['writes, p50 ms', ({ writeP50 }) => writeP50.toFixed(2)],
+        ['API requests/s', ({ requests, length }) => (requests / length).toFixed(0)], ['of these writes', ({ share }) => ratio(share, 1)], [],
+        ['database queries/s', ({ calls, length }) => (calls / length).toFixed(0)], ['database queries/API request', ({ queries }) => queries.toFixed(3)], [],
+        ['hits, all answers', onEdge(({ hits }) => ratio(hits, 1))], ['hits, thumbnails', onEdge(({ kinds: { thumbnails } }) => ratio(thumbnails.hits, thumbnails.asked))],
+        ['hits, API', onEdge(({ api }) => ratio(api.hits, api.asked))],
+        ['  waited for a question under way', onEdge(({ api }) => ratio(api.shared, api.asked))],
+        ['  asked for the first time', onEdge(({ api }) => ratio(api.first, api.asked))], ['  changed by a write', onEdge(({ api }) => ratio(api.written, api.asked))],
+        ['  expired, or evicted', onEdge(({ api }) => ratio(api.expired, api.asked))],
+        ['refills/API request', onEdge(({ refills }) => refills.toFixed(3))], [],
+        ['bytes/API answer', ({ apiBytes }) => apiBytes.toFixed(0)], ['bytes/thumbnail', ({ thumbnailBytes }) => thumbnailBytes.toFixed(0)],
+        ['bytes/WebSocket event', ({ events }) => (events.bytes / events.messages).toFixed(0)],
+        ['  of what it says', ({ events }) => ratio(events.bytes, events.content)], ['WebSocket events/s', ({ events, length }) => (events.messages / length).toFixed(0)], [],
+        ['CPU ms/API request: app', each('appCpu')], ['  PostgreSQL', each('databaseCpu')], ['  nginx', each('edgeCpu')], ['  rendering', each('renderCpu')],
+        ['MB: app', ({ appMb }) => appMb.toFixed(0)], ['  nginx with its zone', ({ edgeMb }) => edgeMb.toFixed(0)], ['  in the zone', onEdge(({ zoneMb }) => zoneMb.toFixed(0))],
+        ['  rendering', ({ renderMb }) => renderMb.toFixed(0)], [],
+        ['stale answers after writes', ({ stale }) => String(stale)], ['answers of others', ({ foreign }) => String(foreign)],
+        ['events lost', ({ events }) => String(events.missing)], ['faults', ({ faults }) => String(faults.length)],
+    ];
+    console.log(`\n${users} users, ${clients} at a time, Zipf 0.9 over 10 projects each, ${feedClients} watch the feed; ${seconds} s each\n`);
+    console.log(table(phases, rows).join('\n'));
+    for (const { faults } of phases) for (const fault of faults.slice(0, 3)) console.log(`    ${fault}`);
+    console.log('\nhits in steady state by what is asked for, and the rest: shared, first time, written, expired\n');
+    for (const [kind, { asked, hits, shared, first, written, expired }] of Object.entries(steady.kinds))
+        console.log(`${kind.padEnd(12)} ${String(asked).padStart(7)} ${ratio(hits, asked).padStart(8)}   ${[shared, first, written, expired].map((n) => ratio(n, asked).padStart(7)).join(' ')}`);
+    // By what they say: how long the outlines among them are is chance.
+    const bytesOf = ({ events: { bytes, content } }) => bytes / content;
+    console.log(`\nsteady state against without: API p50 ${percent(direct.p50, steady.p50)}, p95 ${percent(direct.p95, steady.p95)}, database queries ${percent(direct.queries, steady.queries)}, hits ${ratio(steady.hits, 1)}, WebSocket bytes ${percent(bytesOf(direct), bytesOf(steady))}, thumbnails ${percent(direct.thumbnailBytes, steady.thumbnailBytes)}`);
+}
 
 try {
     say(`PostgreSQL: ${users} users, ${users * 10} projects, ${users * 500} images`);
-    await startPostgres();
-    const admin = await connect('postgres');
-    await admin.query('CREATE DATABASE app');
-    await admin.end();
-    psql(path.join(here, 'schema.sql'));
-    const client = await connect('app');
-    const before = await explain(client);
-    psql(path.join(here, 'migrations/001_indexes.up.sql'));
-    await client.query('ANALYZE');
-    const after = await explain(client);
-    psql(path.join(here, 'migrations/001_indexes.down.sql'));
-    const left = (await client.query(`SELECT count(*)::int AS n FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey'`)).rows[0].n;
-    if (left !== 0) throw new Error(`the rollback leaves ${left} indexes`);
-    psql(path.join(here, 'migrations/001_indexes.up.sql'));
-    await client.query('ANALYZE');
-    console.log('\nSeven indexes (migrations/001_indexes, and its rollback), ms\n');
-    for (const [i, { name, scan, ms }] of before.entries())
-        console.log(`${name.padEnd(26)} ${ms.toFixed(3).padStart(9)} ${scan.padEnd(16)} ${after[i].ms.toFixed(3).padStart(9)} ${after[i].scan}`);
+    await postgres.begin(start, waitFor);
+    console.log('\nSeven indexes (migrations/001_indexes, and its rollback), ms before and after\n');
+    console.log((await postgres.fill(users)).join('\n'));
+    const client = await postgres.connect('app');
 
     const site = makeSite();
     fs.writeFileSync(path.join(dir, 'jwt.key'), secret, { mode: 0o644 });
     app = start('app', process.execPath, [path.join(here, 'server.mjs'), '--port', String(appPort), '--site', site],
-        { env: { ...process.env, PGHOST: cluster, PGUSER: pgUser, BENCH_SECRET: secret } });
+        { env: { ...process.env, PGHOST: postgres.socket, PGUSER: pgUser, BENCH_SECRET: secret } });
     await waitFor('the app', () => listening(appPort));
     fs.mkdirSync(path.join(dir, 'temp'));
     fs.writeFileSync(path.join(dir, 'nginx.conf'), edgeConf(site));
     nginx = start('nginx', process.env.EDGE_NGINX ?? 'nginx', ['-p', dir, '-e', path.join(dir, 'error.log'), '-c', path.join(dir, 'nginx.conf')]);
     await waitFor('nginx', () => listening(edgePort));
 
-    const status = async () => JSON.parse((await fetch(edgePort, '/edge_status')).body).cache;
-    const appPid = app.pid;
-    const [worker] = childrenOf(nginx.pid);
-    async function phase(name, port, length, seed) {
-        say(`${name}, ${length} s`);
-        await client.query('SELECT pg_stat_statements_reset()');
-        const [from, cpu, edgeCpu] = [await status(), cpuOf(appPid), cpuOf(worker)];
-        const result = await run({ port, secret, users, clients, seconds: length, thinkMs: 10, writes: 0.05, seed });
-        const to = await status();
-        const [{ calls }] = (await client.query(`SELECT sum(calls)::int AS calls FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'`)).rows;
-        const requests = result.reads + result.writes;
-        const sum = (counters, names) => names.reduce((n, key) => n + counters.requests[key], 0);
-        const hitNames = ['hit', 'stale', 'updating', 'revalidated'];
-        const asked = sum(to, [...hitNames, 'miss', 'expired']) - sum(from, [...hitNames, 'miss', 'expired']);
-        return { name, requests, p50: median(result.latencies), p95: quantile(result.latencies, 0.95), writeP50: median(result.writeLatencies),
-            queries: calls / requests, perSecond: requests / length, hits: asked ? (sum(to, hitNames) - sum(from, hitNames)) / asked : undefined,
-            bytes: result.bytes / (requests + result.thumbnails), writes: result.writes / requests, stale: result.stale, faults: result.faults,
-            appCpu: ((cpuOf(appPid) - cpu) * 1000) / requests, edgeCpu: ((cpuOf(worker) - edgeCpu) * 1000) / requests };
-    }
-    await phase('warming the app up', appPort, Math.max(2, Math.floor(seconds / 4)), 1);
-    const direct = await phase('without the edge', appPort, seconds, 2);
-    const cold = await phase('with it, cold', edgePort, seconds, 3);
-    await phase('settling', edgePort, 2 * seconds, 5);
-    const steady = await phase('with it, in steady state', edgePort, seconds, 4);
-    const again = await phase('without the edge again', appPort, seconds, 2);
+    await phase(client, 'warming the app up', appPort, Math.max(2, Math.floor(seconds / 4)), 1);
+    const direct = await phase(client, 'without', appPort, seconds, 2);
+    const cold = await phase(client, 'edge, cold', edgePort, seconds, 3);
+    // In steady state everybody has been everywhere before, within the five minutes that answers live here.
+    say('everybody opens all of their projects, 120 s at most');
+    const warmed = await visitAll({ port: edgePort, secret, users, clients: 2 * clients, seconds: 120, seen: seen[edgePort] });
+    const steady = await phase(client, 'edge, steady', edgePort, seconds, 4);
+    const again = await phase(client, 'without again', appPort, seconds, 2);
+    report([direct, cold, steady, again]);
 
-    const { sign } = await import('../../../docker/demo/jwt.mjs');
     const token = sign({ iss: 'bench', sub: '1' }, secret, 900);
     const loadDirect = await firstLoad(appPort, token);
     // Who comes first gets what is there; the files are then made as small as they can be.
@@ -228,19 +217,9 @@ try {
         await sleep(1000);
     }
     const loadEdge = await firstLoad(edgePort, token);
-
-    const rssOf = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))[1]) / 1024;
-    console.log(`\n${users} users, ${clients} at a time, Zipf 0.9 over 10 projects each, ${(100 * direct.writes).toFixed(1)} % writes; ${seconds} s each\n`);
-    console.log(`${''.padEnd(28)} ${'API p50 ms'.padStart(10)} ${'p95 ms'.padStart(8)} ${'write ms'.padStart(9)} ${'queries/request'.padStart(16)} ${'requests/s'.padStart(11)} ${'hits'.padStart(7)} ${'bytes/answer'.padStart(13)} ${'app CPU ms'.padStart(11)} ${'edge'.padStart(6)} ${'stale'.padStart(6)} ${'faults'.padStart(7)}`);
-    for (const one of [direct, cold, steady, again]) {
-        console.log(`${one.name.padEnd(28)} ${one.p50.toFixed(2).padStart(10)} ${one.p95.toFixed(2).padStart(8)} ${one.writeP50.toFixed(2).padStart(9)} ${one.queries.toFixed(3).padStart(16)} ${one.perSecond.toFixed(0).padStart(11)} ${(one.hits === undefined ? '-' : `${(100 * one.hits).toFixed(1)} %`).padStart(7)} ${one.bytes.toFixed(0).padStart(13)} ${one.appCpu.toFixed(3).padStart(11)} ${one.edgeCpu.toFixed(3).padStart(6)} ${String(one.stale).padStart(6)} ${String(one.faults.length).padStart(7)}`);
-        for (const fault of one.faults.slice(0, 3)) console.log(`    ${fault}`);
-    }
-    console.log(`\nsteady state against without: API p50 ${percent(direct.p50, steady.p50)}, p95 ${percent(direct.p95, steady.p95)}, database queries ${percent(direct.queries, steady.queries)}, hits ${(100 * steady.hits).toFixed(1)} %`);
-    console.log(`first load of the page: ${loadDirect} bytes without, ${loadEdge} with (${percent(loadDirect, loadEdge)})`);
-    console.log(`memory: app ${rssOf(appPid).toFixed(0)} MB, nginx worker ${rssOf(worker).toFixed(0)} MB`);
+    console.log(`first load of the page: ${loadDirect} bytes without, ${loadEdge} with (${percent(loadDirect, loadEdge)}); warming up took ${warmed.seconds.toFixed(0)} s, ${(100 * warmed.share).toFixed(0)} % of all projects`);
     await client.end();
-    if ([direct, cold, steady].some((one) => one.stale || one.faults.length)) process.exitCode = 1;
+    if ([direct, cold, steady, again].some((one) => one.stale || one.foreign || one.events.missing || one.faults.length)) process.exitCode = 1;
 } catch (error) {
     say(error.stack ?? error);
     process.exitCode = 1;

@@ -1,11 +1,16 @@
 #!/usr/bin/env node
-// The app of scripts/bench app: Express on PostgreSQL, with the habits of docker/demo/habits.mjs. It asks the database
-// who a user is with each request, marks private JSON "public, max-age=300" and has ETags that never validate.
+// The app of scripts/bench app: Express on PostgreSQL, with the habits of docker/demo/habits.mjs and the live feed of
+// docker/demo. It asks the database who a user is with each request, marks private JSON "public, max-age=300", has ETags
+// that never validate, and knows of no thumbnails: it sends the original, whatever preset= says.
 //
 //   PGHOST=DIR PGUSER=… BENCH_SECRET=… node server.mjs --port N --site DIR
+import fs from 'node:fs';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import express from 'express';
 import pg from 'pg';
+import { Feed } from '../../../docker/demo/feed.mjs';
 import { applyHabits, badHabits } from '../../../docker/demo/habits.mjs';
 import { verify } from '../../../docker/demo/jwt.mjs';
 
@@ -15,12 +20,16 @@ const query = async (text, parameters = []) => (await pool.query(text, parameter
 const idOf = (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : 0);
 
 const app = express();
+const server = createServer(app);
+const feed = new Feed(server, process.env.BENCH_SECRET);
 app.disable('x-powered-by');
 applyHabits(app);
-const thumbnail = Buffer.alloc(8192);
-for (let i = 0; i < thumbnail.length; i += 1) thumbnail[i] = (i * i * 31 + (i >> 3)) & 255;
+const photos = fileURLToPath(new URL('../../../docker/demo/public/photos/', import.meta.url));
+const originals = fs.readdirSync(photos).filter((name) => name.endsWith('.jpg')).sort().map((name) => fs.readFileSync(photos + name));
 app.get('/uploads/:file', (request, response) => {
-    response.set('Cache-Control', 'public, max-age=86400').type('image/jpeg').send(thumbnail);
+    const original = originals[Number.parseInt(request.params.file, 10) % originals.length];
+    if (!original) return response.status(404).end();
+    response.set('Cache-Control', 'public, max-age=86400').type('image/jpeg').send(original);
 });
 
 const own = express.Router();
@@ -67,7 +76,7 @@ own.get('/statistics', async (request, response) => {
     const [images] = await query(`SELECT count(*)::int AS images, sum(bytes)::bigint AS bytes, count(*) FILTER (WHERE status = 'completed')::int AS completed
         FROM images WHERE project_id IN (SELECT id FROM projects WHERE user_id = $1)`, [request.user]);
     const [used] = await query('SELECT storage_used_bytes, storage_limit_bytes FROM users WHERE id = $1', [request.user]);
-    response.json({ ...images, ...used });
+    response.json({ id: request.user, ...images, ...used });
 });
 // Metadata only: what is measured is what it changes.
 own.post('/projects/:id/images', express.json(), async (request, response) => {
@@ -79,6 +88,7 @@ own.post('/projects/:id/images', express.json(), async (request, response) => {
     const [image] = await query(`INSERT INTO images (id, project_id, user_id, name, storage_filename, bytes)
         VALUES (nextval('image_ids'), $1, $2, $3, md5($3) || '.png', 2000000) RETURNING *`, [project.id, request.user, name]);
     await query('UPDATE users SET storage_used_bytes = storage_used_bytes + $2 WHERE id = $1', [request.user, image.bytes]);
+    feed.changed(request.user, project.id);
     response.status(201).json(image);
 });
 own.put('/images/:id', express.json(), async (request, response) => {
@@ -88,8 +98,9 @@ own.put('/images/:id', express.json(), async (request, response) => {
     response.json(image);
 });
 app.use(express.static(values.site, { maxAge: '1y' }));
-const server = app.listen(Number(values.port), '127.0.0.1', () => console.log('ready'));
+server.listen(Number(values.port), '127.0.0.1', () => console.log('ready'));
 process.on('SIGTERM', () => {
+    feed.close();
     server.closeAllConnections();
     process.exit(0);
 });
