@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -81,7 +82,9 @@ int spawn(const std::vector<int>& ends, const Start& start)
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     pid_t pid = -1;
-    const int error = posix_spawn(&pid, EDGE_RENDER_PROGRAM, &actions, nullptr, arguments.data(), environ);
+    const char* other = std::getenv("EDGE_RENDER");
+    const int error = posix_spawn(&pid, other != nullptr ? other : EDGE_RENDER_PROGRAM, &actions, nullptr,
+                                  arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     return error == 0 ? pid : -1;
 }
