@@ -32,6 +32,7 @@ $nginx->write($nginx->conf(<<"_EOC_"));
     server {
         listen 127.0.0.1:$edge;
         edge_image on;
+        edge_image_limit time=60s;
         edge_cache main;
         edge_cache_tag_header Cache-Tag;
         edge_cache_args strip=t,_;

@@ -210,7 +210,7 @@ bool Program::read(unsigned worker, Clock::time_point until)
 
 Answer Program::answer_to(image::JobId id, unsigned worker)
 {
-    const auto until = Clock::now() + 60s;
+    const auto until = Clock::now() + 180s;
     while (!answers_.contains({worker, id})) BOOST_REQUIRE_MESSAGE(read(worker, until), "no answer");
     auto node = answers_.extract({worker, id});
     return std::move(node.mapped());
@@ -244,7 +244,7 @@ std::vector<int> Program::renders() const
 
 int Program::wait_for_render(bool (*condition)(int pid)) const
 {
-    const auto until = Clock::now() + 30s;
+    const auto until = Clock::now() + 60s;
     while (Clock::now() < until) {
         for (const int pid : renders())
             if (condition(pid)) return pid;
@@ -264,7 +264,7 @@ bool is_running(int pid)
 
 bool ends(int pid)
 {
-    const auto until = Clock::now() + 10s;
+    const auto until = Clock::now() + 30s;
     while (is_running(pid)) {
         if (Clock::now() > until) return false;
         std::this_thread::sleep_for(5ms);
