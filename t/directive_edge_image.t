@@ -15,7 +15,7 @@ my $files = $nginx->dir . '/html';
 sub slurp { my ($file) = @_; open my $in, '<:raw', $file or die "$file: $!\n"; local $/; return scalar <$in> }
 sub put { my ($name, $bytes) = @_; open my $out, '>:raw', "$files/$name" or die; print {$out} $bytes; close $out; chmod 0644, "$files/$name" }
 put($_, slurp("$photos/$_")) for 'dogs.jpg';
-put($_, slurp("$images/$_")) for 'srgb.jpg', 'alpha.png', 'anim.gif', 'palette.bmp', 'grey16-12bit.tif';
+put($_, slurp("$images/$_")) for 'srgb.jpg', 'alpha.png', 'anim.gif', 'palette.bmp', 'grey16-12bit.tif', 'gps-copyright.jpg';
 put('page.html', '<p>a page</p>');
 put('note.txt', 'a note');
 put('drawing.svg', '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>');
@@ -29,7 +29,8 @@ my $http = <<"_EOC_";
     server {
         listen 127.0.0.1:$edge;
         edge_image on;
-        edge_image_args widths=100,200,1000;
+        edge_image_limit time=60s;
+        edge_image_args widths=10,100,200,1000;
         location /p/ { $pass }
         location /webp/ { edge_image_formats webp; $pass }
         location /webpfirst/ { edge_image_formats webp avif; $pass }
@@ -38,6 +39,9 @@ my $http = <<"_EOC_";
         location /file/ { alias $files/; }
         location /octets/ { types {} default_type application/octet-stream; alias $files/; }
         location /untouched/ { $pass }
+        location /range/ { edge_image_range type; location /range/fixed/ { edge_image_range 0 4095; $pass } $pass }
+        location /copyright/ { edge_image_copyright on; $pass }
+        location /still/ { edge_image_limit frames=23; $pass }
         location /named/ {
             edge_image_preset banner 400x100 cover north scientific;
             edge_image_preset sm 80x;
@@ -120,6 +124,22 @@ cmp_ok(length get('/named/dogs.jpg?preset=poor&fm=jpeg')->{content}, '<', length
 gives('TIFF', '/p/grey16-12bit.tif', \%older, qr/^webp [1-9]\d*x[1-9]\d*$/, vary => 'Accept');
 gives('TIFF for whom no format is known', '/p/grey16-12bit.tif?preset=sm', \%curl, qr/^jpeg \d+x\d+$/, vary => 'Accept');
 gives('BMP', '/p/palette.bmp?preset=sm', \%older, qr/^webp \d+x\d+$/, vary => 'Accept');
+
+my %grey = map { $_ => length gives("TIFF, range $_", "/$_/grey16-12bit.tif?fm=png", \%curl, qr/^png [1-9]\d*x[1-9]\d*$/)->{content} } 'p', 'range', 'range/fixed';
+cmp_ok($grey{range}, '<', $grey{$_} / 2, "12 bits by their type are nearly black, not so under $_") for 'p', 'range/fixed';
+
+# --- animations ---
+is(picture(gives('an animation', '/p/anim.gif?w=10', \%older, qr/^webp 10x18$/, vary => 'Accept')->{content})->{frames}, 24, 'stays one');
+is(picture(gives('with too many frames', '/still/anim.gif?w=10', \%older, qr/^webp 10x18$/, vary => 'Accept')->{content})->{frames}, 0, 'gives its first');
+
+# --- parts of a picture ---
+my %parts = map { $_ => gives("gravity=$_", "/p/dogs.jpg?preset=sm&gravity=$_&fm=png", \%curl, qr/^png 150x150$/)->{content} } qw(north center south attention);
+isnt($parts{$_->[0]}, $parts{$_->[1]}, "$_->[0] is not $_->[1]") for ['north', 'center'], ['center', 'south'], ['south', 'north'], ['attention', 'center'];
+
+# --- metadata ---
+my ($with, $without) = map { gives("metadata, $_", "/$_/gps-copyright.jpg?w=200&fm=jpeg", \%curl, qr/^jpeg 200x\d+$/)->{content} } 'copyright', 'p';
+like($with, qr/CC-BY-4\.0/, 'the copyright is kept on request');
+unlike($without, qr/CC-BY-4\.0|Exif/, 'nothing is otherwise');
 
 # --- what is no picture, or not to be touched ---
 for my $name ('page.html', 'note.txt', 'drawing.svg') {

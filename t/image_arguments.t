@@ -25,6 +25,7 @@ $nginx->write($nginx->conf(<<"_EOC_"));
         listen 127.0.0.1:$edge;
         access_log @{[$nginx->dir]}/logs/client.log client;
         edge_image on;
+        edge_image_limit time=60s;
         edge_image_formats off;
         location /plain/ { $pass }
         location /widths/ { edge_image_args widths=64,128; $pass }
@@ -91,6 +92,10 @@ refused(sign($past, $keys[0]), 403, 'sig: expired', 'too late');
 refused(sign($past, $keys[0]) =~ s/exp=\d+/'exp=' . (time + 600)/er, 403, 'sig: wrong', 'a time of one\'s own');
 refused('/signed/dogs.jpg?w=77', 400, 'w: this size needs a signature or a preset', 'no signature');
 served('/signed/dogs.jpg?preset=sm', 'jpeg 150x150', 'presets need none');
+my @padded = map { sign("/signed/dogs.jpg?w=90&h=90&fit=contain&fm=png&bg=$_", $keys[0]) } 'f00', '00ff00';
+served($_, 'png 90x90', 'a background') for @padded;
+isnt(get($padded[0])->{content}, get($padded[1])->{content}, 'of the colour asked for');
+refused('/signed/dogs.jpg?preset=sm&bg=f00', 400, 'bg: needs a signature', 'which needs a signature');
 refused(sign('/unsigned/off/dogs.jpg?w=77', $keys[0]), 400, 'sig: no signatures here', 'signatures switched off');
 
 # --- what the origin and the log see ---

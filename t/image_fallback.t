@@ -19,7 +19,7 @@ my $pass = "proxy_pass http://127.0.0.1:$origin; proxy_http_version 1.1;";
 $nginx->write($nginx->conf(<<"_EOC_"));
     types { image/jpeg jpg; image/png png; image/gif gif; image/bmp bmp; image/tiff tif; image/webp webp; image/svg+xml svg svgz; }
     edge_zone main size=32m;
-    edge_image_limit memory=512m queue=16 time=5s;
+    edge_image_limit memory=512m queue=16 time=10s;
     server {
         listen 127.0.0.1:$edge;
         edge_image on;

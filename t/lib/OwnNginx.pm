@@ -131,7 +131,7 @@ sub DESTROY { $_[0]->stop }
 # request($port, $method, $target, %headers): as HTTP::Tiny, on a connection of its own.
 sub request {
     my ($self, $port, $method, $target, %headers) = @_;
-    my $client = HTTP::Tiny->new(timeout => 10, max_redirect => 0, keep_alive => 0);
+    my $client = HTTP::Tiny->new(timeout => 30, max_redirect => 0, keep_alive => 0);
     return $client->request($method, "http://127.0.0.1:$port$target", { headers => \%headers });
 }
 

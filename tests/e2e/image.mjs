@@ -43,6 +43,7 @@ const conf = { workers: 2, http: `
     server {
         listen 127.0.0.1:${edge};
         edge_image on;
+        edge_image_limit time=60s;
         edge_image_args widths=64,512;
         add_header X-Format $edge_image_format;
         location / { proxy_pass http://127.0.0.1:${origin}; }

@@ -32,6 +32,7 @@ const conf = (number) => ({ workers: 2, http: `
     edge_redis shared redis://127.0.0.1:${store} timeout=1s cut_off=2s;
     edge_zone main size=32m;
     edge_image_processes 1;
+    edge_image_limit time=60s;
     proxy_http_version 1.1;
     server {
         listen 127.0.0.1:${number};

@@ -167,7 +167,7 @@ await test('--redis: two edges share what they have stored', async () => {
 let asked = 0;
 await startOrigin(port(1), (incoming, response) => {
     asked += 1;
-    response.writeHead(200, { 'Cache-Control': 'max-age=600', ETag: '"one"', 'X-Host': incoming.headers.host }).end('my app\n');
+    response.writeHead(200, { 'Cache-Control': 'max-age=600', ETag: '"one"', 'X-Host': incoming.headers.host, 'X-Target': incoming.url }).end('my app\n');
 });
 
 await test('--upstream: another app, hits do not reach it, what is printed is true', async () => {
@@ -183,6 +183,9 @@ await test('--upstream: another app, hits do not reach it, what is printed is tr
     equal(await shell(run.command(2)), '304\n', 'the second thing to try');
     equal(JSON.parse(await shell(run.command(3))).zones[0].objects, 1, 'objects on the status page');
     equal(asked, 1, 'requests that reached the app at the end');
+    // Names that pictures have as arguments are the app's own everywhere else, also for a browser's <img>.
+    for (const target of ['/api/list?page=2&q=two+words&w=x', '/?preset=dark&page=last'])
+        equal(field(await shell(`curl -s -D - -o /dev/null -H 'Accept: image/webp,*/*' 'http://127.0.0.1:${edge}${target}'`), 'X-Target'), target, 'the target that the app sees');
     equal(run.processes.some(({ command }) => command === 'node'), false, 'a demo app runs');
     equal(await run.interrupt(), 0, 'exit code');
     await run.leftNothing();

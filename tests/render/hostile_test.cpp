@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <chrono>
 #include <map>
 
 #include "render/pixels.hpp"
@@ -75,7 +74,15 @@ image::Job thumbnail()
     job.target = image::Format::webp;
     job.width = job.height = 300;
     job.fit = image::Fit::cover;
+    job.limits.time_ms = kPatience;
     return job;
+}
+
+unsigned long ticks_of_all(const Program& program)
+{
+    unsigned long ticks = 0;
+    for (const int pid : program.renders()) ticks += ticks_of(pid);
+    return ticks;
 }
 
 }
@@ -89,13 +96,13 @@ BOOST_AUTO_TEST_CASE(every_hostile_file_has_the_outcome_it_should_and_harms_nobo
     const auto names = pictures_in("hostile");
     BOOST_TEST(names.size() == kExpected.size());
     for (const std::string& name : names) {
-        const auto start = std::chrono::steady_clock::now();
+        const unsigned long before = ticks_of_all(program);
         const Answer answer = program.render(picture("hostile/" + name), thumbnail());
-        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+        const unsigned long ticks = ticks_of_all(program) - before;
         const auto expected = kExpected.find(name);
         BOOST_REQUIRE_MESSAGE(expected != kExpected.end(), name << " has no expectation");
         BOOST_TEST(std::ranges::count(expected->second, answer.text()) == 1, name << ": " << answer.text());
-        BOOST_TEST(time.count() < 20, name << " took " << time.count() << " s");
+        BOOST_TEST(ticks < 1000, name << " took " << ticks / 100 << " s of the processor's time");
         // No byte of what came behind the picture goes on.
         BOOST_TEST((answer.file.find("<script") == std::string::npos), name);
         BOOST_TEST((answer.file.find("PK\3\4") == std::string::npos), name);
@@ -104,7 +111,9 @@ BOOST_AUTO_TEST_CASE(every_hostile_file_has_the_outcome_it_should_and_harms_nobo
     const auto stats = program.stats();
     BOOST_TEST(stats.crashed == 0U);
     BOOST_TEST(stats.started == 1U);
+#if !defined(__SANITIZE_ADDRESS__)  // it keeps what was freed for a while
     BOOST_TEST(stats.memory < 150ULL << 20);
+#endif
 }
 
 BOOST_AUTO_TEST_CASE(half_a_picture_is_one_only_where_it_is_allowed)

@@ -77,13 +77,14 @@ BOOST_AUTO_TEST_CASE(no_damaged_file_hangs_or_outgrows_a_render_or_takes_others_
     start.jobs = 1000;
     Program program{start};
     std::vector<std::string> seeds;
-    for (const char* name :
-         {"srgb.jpg", "gps-copyright.jpg", "p3-icc.jpg", "cmyk-noicc.jpg", "alpha.png",
-          "palette-trns-3x5.png", "rgb16-chess.png", "anim.gif", "grey16-12bit.tif", "float32.tif",
-          "palette.bmp", "exif/orient-6.jpg", "hostile/ifd-loop.tif", "hostile/exif-bomb.png"})
+    for (const char* name : {"srgb.jpg", "gps-copyright.jpg", "p3-icc.jpg", "cmyk-noicc.jpg", "alpha.png",
+                             "palette-trns-3x5.png", "rgb16-chess.png", "anim.gif", "grey16-12bit.tif",
+                             "float32.tif", "palette.bmp", "exif/orient-6.jpg", "zstack-8p-grey16.tif",
+                             "hostile/ifd-loop.tif", "hostile/exif-bomb.png"})
         seeds.push_back(picture(name));
     image::Job job;
     job.width = 120;
+    job.limits.time_ms = kPatience;
     for (const Format target : {Format::webp, Format::avif}) {
         job.target = target;
         seeds.push_back(program.render(picture("alpha.png"), job).file);
@@ -125,10 +126,12 @@ BOOST_AUTO_TEST_CASE(no_damaged_file_hangs_or_outgrows_a_render_or_takes_others_
     BOOST_TEST(outcomes["bad_request"] + outcomes["unavailable"] + outcomes["queue_full"] == 0U);
     // A crash is survived, but none is known: say which it is.
     BOOST_TEST(outcomes["crashed"] == 0U, "seed " << seed << ": " << outcomes["crashed"] << " crashes");
-    const auto stats = program.stats();
-    BOOST_TEST(stats.memory < 400ULL << 20);
+#if !defined(__SANITIZE_ADDRESS__)  // it keeps what was freed for a while
+    BOOST_TEST(program.stats().memory < 400ULL << 20);
+#endif
     job = {};
     job.target = Format::webp;
+    job.limits.time_ms = kPatience;
     BOOST_TEST(program.render(picture("srgb.jpg"), job).text() == "webp 200x150");
 }
 

@@ -18,6 +18,7 @@ Job job_for(Format target, std::uint32_t width = 0, std::uint32_t height = 0)
     job.width = width;
     job.height = height;
     job.quality.jpeg = 95;
+    job.limits.time_ms = kPatience;
     return job;
 }
 

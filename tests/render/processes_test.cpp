@@ -21,6 +21,7 @@ image::Job small()
     image::Job job;
     job.target = image::Format::webp;
     job.width = 50;
+    job.limits.time_ms = kPatience;
     return job;
 }
 
@@ -162,7 +163,7 @@ BOOST_AUTO_TEST_CASE(a_full_queue_is_said_at_once_and_who_waits_too_long_is_told
     image::Submit soon;
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    soon.deadline_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + 1200;
+    soon.deadline_ms = static_cast<std::uint64_t>(now.tv_sec) * 1000 + 3000;
     const auto queued = program.submit(photo(), small(), 0, soon);
     BOOST_TEST(program.render(photo(), small()).text() == "queue_full");
     const Answer late = program.answer_to(queued);

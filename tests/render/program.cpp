@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -81,7 +82,9 @@ int spawn(const std::vector<int>& ends, const Start& start)
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     pid_t pid = -1;
-    const int error = posix_spawn(&pid, EDGE_RENDER_PROGRAM, &actions, nullptr, arguments.data(), environ);
+    const char* other = std::getenv("EDGE_RENDER");
+    const int error = posix_spawn(&pid, other != nullptr ? other : EDGE_RENDER_PROGRAM, &actions, nullptr,
+                                  arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     return error == 0 ? pid : -1;
 }
@@ -207,7 +210,7 @@ bool Program::read(unsigned worker, Clock::time_point until)
 
 Answer Program::answer_to(image::JobId id, unsigned worker)
 {
-    const auto until = Clock::now() + 60s;
+    const auto until = Clock::now() + 180s;
     while (!answers_.contains({worker, id})) BOOST_REQUIRE_MESSAGE(read(worker, until), "no answer");
     auto node = answers_.extract({worker, id});
     return std::move(node.mapped());
@@ -241,7 +244,7 @@ std::vector<int> Program::renders() const
 
 int Program::wait_for_render(bool (*condition)(int pid)) const
 {
-    const auto until = Clock::now() + 30s;
+    const auto until = Clock::now() + 60s;
     while (Clock::now() < until) {
         for (const int pid : renders())
             if (condition(pid)) return pid;
@@ -261,7 +264,7 @@ bool is_running(int pid)
 
 bool ends(int pid)
 {
-    const auto until = Clock::now() + 10s;
+    const auto until = Clock::now() + 30s;
     while (is_running(pid)) {
         if (Clock::now() > until) return false;
         std::this_thread::sleep_for(5ms);

@@ -19,6 +19,9 @@ std::vector<std::string> pictures_in(const std::string& folder);
 
 image::Descriptor sealed(const std::string& bytes);
 
+/// Milliseconds for a job that is not about time: renders have a low priority, and the machine may be busy.
+constexpr std::uint32_t kPatience = 120'000;
+
 struct Answer {
     std::variant<image::Done, image::Refused> what;
     std::string file;  ///< the result's bytes
@@ -56,7 +59,7 @@ public:
                         const image::Submit& rest = image::Submit{});
     image::JobId submit(int fd, const image::Job& job, unsigned worker, const image::Submit& rest);
     void cancel(image::JobId id, unsigned worker = 0);
-    /// Waits for it, a minute at most.
+    /// Waits for it, three minutes at most.
     Answer answer_to(image::JobId id, unsigned worker = 0);
     /// Both.
     Answer render(const std::string& source, const image::Job& job);
@@ -82,7 +85,7 @@ private:
 };
 
 bool is_running(int pid);
-/// Waits, ten seconds at most, until it is not; false: it still is.
+/// Waits, half a minute at most, until it is not; false: it still is.
 bool ends(int pid);
 /// Children of a process, by /proc.
 std::vector<int> children_of(int pid);
