@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/list.hpp"
+#include "http/token.hpp"
 
 namespace edge::websocket {
 
@@ -38,7 +39,7 @@ ProtocolOffer::ProtocolOffer(std::string_view value)
             continue;
         }
         if (name.size() > kBatchProtocol.size() + 1 && name.starts_with(kBatchProtocol) &&
-            name[kBatchProtocol.size()] == '+') {
+            name[kBatchProtocol.size()] == '+' && http::is_token(name)) {
             name.remove_prefix(kBatchProtocol.size() + 1);
             packed_.emplace_back(name);
         }

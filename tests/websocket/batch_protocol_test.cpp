@@ -53,7 +53,8 @@ BOOST_AUTO_TEST_CASE(the_answer_is_what_the_client_offered_for_what_the_app_chos
 
 BOOST_AUTO_TEST_CASE(names_that_only_look_alike_are_the_apps)
 {
-    for (const std::string_view offer : {"edge.batch.v10", "edge.batch.v1+", "edge.batch", "Edge.Batch.V1"}) {
+    for (const std::string_view offer :
+         {"edge.batch.v10", "edge.batch.v1+", "edge.batch", "Edge.Batch.V1", "edge.batch.v1+ chat"}) {
         BOOST_TEST(!ProtocolOffer{offer}.for_edge());
         BOOST_TEST(ProtocolOffer{offer}.for_upstream() == offer);
     }
