@@ -166,6 +166,18 @@ is(asked(), 1, 'with one request');
 like((origin_log())[-1], qr/ \\x22[0-9a-f]+-[0-9a-f]+\\x22$/, 'and its own validator');
 is(renders(), $before, 'and it is not made again');
 
+# --- sources that were used a moment ago ---
+put('warm.jpg', slurp("$photos/dogs.jpg"));
+my $at = '/p/warm.jpg?cc=max-age=60';
+my %old = map { $_ => is_cached("of one source: $_", "$at&preset=$_", 'MISS')->{content} } qw(sm md lg);
+is($old{$_}, get("/p/dogs.jpg?cc=max-age=61&preset=$_")->{content}, "$_ is what it should be") for qw(sm md lg);
+put('warm.jpg', slurp("$photos/nuthatch.jpg"));
+is($nginx->request($edge, 'PURGE', $at)->{status}, 200, 'it is another picture now, and purged');
+for my $preset (qw(sm md lg)) {
+    my $new = is_cached("of the new one: $preset", "$at&preset=$preset", 'MISS');
+    is($new->{content}, get("/p/nuthatch.jpg?cc=max-age=61&preset=$preset")->{content}, "$preset is the new one");
+}
+
 # --- freshness ---
 my $short = '/p/stream.jpg?cc=max-age=2';
 my $made = is_cached('short-lived: made', "$short&preset=sm", 'MISS');

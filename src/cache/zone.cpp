@@ -162,6 +162,7 @@ Fill Zone::begin(const KeyHash& key, std::uint64_t body_hint) noexcept
     Entry& entry = view_->area.entry(id);
     entry.hash_high = key.high;
     entry.hash_low = key.low;
+    entry.sequence.store(0, kRelaxed);  // not that of the object before it
     {
         Ledger::Lock lock{view_->ledger};
         view_->ledger.set_status(entry, {State::filling, Queue::small, 0, view_->slot});

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -38,6 +39,13 @@ struct ZoneStats {
 };
 
 class Zone;
+
+/// An object of a zone, among all that it has had.
+struct Stamp {
+    std::uint64_t zone;  ///< tells it from other zones
+    std::uint64_t object;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+};
 
 /// How far the writing of a pinned object has come.
 enum class Progress {
@@ -90,6 +98,9 @@ public:
     std::uint32_t entry() const noexcept { return entry_; }  ///< identifies the object while it is pinned
     /// How often it was found lately, 0 to 3; eviction counts with it.
     unsigned uses() const noexcept;
+    /// Two pins with the same stamp hold the same object, whenever they were taken; one object may have had
+    /// several. Nothing: it was not findable, or not yet.
+    std::optional<Stamp> stamp() const noexcept;
     /// Another hold on the same object.
     Pin again() const noexcept;
 

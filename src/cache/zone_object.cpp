@@ -58,6 +58,14 @@ unsigned Pin::uses() const noexcept
     return zone_ == nullptr ? 0 : zone::status_of(zone_->view_->area.entry(entry_)).frequency;
 }
 
+std::optional<Stamp> Pin::stamp() const noexcept
+{
+    if (zone_ == nullptr) return std::nullopt;
+    const std::uint64_t sequence = zone_->view_->area.entry(entry_).sequence.load(kRelaxed);
+    if (sequence == 0) return std::nullopt;
+    return Stamp{zone_->view_->area.header().seed, sequence};
+}
+
 Pin Pin::again() const noexcept
 {
     Pin pin;

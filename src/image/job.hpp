@@ -64,8 +64,8 @@ enum class Priority : std::uint8_t { interactive, prewarm };
 /// Qualities of the encoders, each on its own scale.
 struct Quality {
     std::uint8_t jpeg = 85;        ///< 1 … 100
-    std::uint8_t webp = 85;        ///< 1 … 100
-    std::uint8_t avif = 60;        ///< 1 … 100
+    std::uint8_t webp = 87;        ///< 1 … 100
+    std::uint8_t avif = 62;        ///< 1 … 100
     std::uint8_t webp_effort = 4;  ///< 0 … 6, more is slower and smaller
     std::uint8_t avif_effort = 1;  ///< 0 … 9
     bool webp_lossless = false;    ///< WebP without loss; `webp` is without meaning then

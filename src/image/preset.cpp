@@ -47,12 +47,16 @@ std::string_view name_in(const Table& table, Value value) noexcept
     return {};
 }
 
-/// What looks like a JPEG of that quality; between the rows in a straight line.
+/// What looks like a JPEG of that quality; between the rows in a straight line. Measured on photographs by
+/// scripts/bench image --parts quality, as the mean over pictures of 300, 600 and 1200 pixels, which differ:
+/// for 80 it is WebP 82, 84 and 86, AVIF 51, 55 and 60 (and more for pictures of many megapixels, of which
+/// nobody sees the single pixels). WebP, whose colours are always at half the resolution, does not come up
+/// to 95.
 struct Alike {
     std::uint8_t jpeg, webp, avif;
 };
 constexpr std::array<Alike, 7> kAlike{
-    {{1, 1, 1}, {40, 44, 30}, {60, 65, 45}, {80, 83, 60}, {85, 87, 66}, {95, 96, 84}, {100, 100, 100}}};
+    {{1, 1, 1}, {40, 48, 30}, {60, 68, 44}, {80, 84, 57}, {85, 87, 62}, {95, 98, 93}, {100, 100, 100}}};
 
 std::uint8_t between(std::uint8_t x, std::uint8_t x0, std::uint8_t x1, std::uint8_t y0,
                      std::uint8_t y1) noexcept

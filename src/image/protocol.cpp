@@ -59,6 +59,10 @@ void each(Fields& f, T& m) requires std::is_same_v<std::remove_const_t<T>, Refus
 }
 
 template <class Fields, class T>
+void each(Fields&, T&) requires std::is_same_v<std::remove_const_t<T>, Discard>
+{}
+
+template <class Fields, class T>
 void each(Fields&, T&) requires std::is_same_v<std::remove_const_t<T>, StatsRequest>
 {}
 
@@ -186,7 +190,7 @@ std::optional<Message> decode(std::span<const std::byte> bytes) noexcept
 bool has_descriptor(const Message& message) noexcept
 {
     if (const auto* done = std::get_if<Done>(&message)) return !done->original;
-    return std::holds_alternative<Submit>(message);
+    return std::holds_alternative<Submit>(message) || std::holds_alternative<Discard>(message);
 }
 
 bool is_valid(const Job& job) noexcept

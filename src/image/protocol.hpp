@@ -44,15 +44,15 @@
 /// its Hello watch its process with pidfd_open (readable when it has ended), or ask the alive file while jobs
 /// are pending.
 ///
-/// **Limits.** One descriptor at most with a message: Submit brings the source, Done the result (unless
-/// `original`). Both are memfds sealed against writing, growing, shrinking and further seals (sealed.hpp).
-/// A result can be sent by sendfile or mapped.
+/// **Limits.** One descriptor at most with a message: Submit and Discard bring a source, Done the result
+/// (unless `original`). They are memfds sealed against writing, growing, shrinking and further seals
+/// (sealed.hpp). A result can be sent by sendfile or mapped.
 ///
 /// Format: host byte order, fixed sizes, no padding; a datagram that is not exactly one valid message of
 /// this version decodes to nothing, and its sender's socket is closed by the supervisor.
 namespace edge::image {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 /// No message is longer.
 inline constexpr std::size_t kMaxMessage = 256;
 
@@ -83,6 +83,10 @@ struct Submit {
 struct Cancel {
     JobId id = 0;
 };
+
+/// To the supervisor, with a descriptor, which it closes: to free the memory of a large file takes time that
+/// a worker has not.
+struct Discard {};
 
 /// From the supervisor, with the result's descriptor unless `original`.
 struct Done {
@@ -128,7 +132,7 @@ struct Stats {
     std::uint64_t memory = 0;     ///< bytes resident in the render processes, about a second old at most
 };
 
-using Message = std::variant<Hello, Submit, Cancel, Done, Refused, StatsRequest, Stats>;
+using Message = std::variant<Hello, Submit, Cancel, Done, Refused, StatsRequest, Stats, Discard>;
 
 /// A message as bytes.
 class EncodedMessage {

@@ -6,6 +6,7 @@
 #include "cache/glue/invalidate.hpp"
 #include "cache/glue/purge_link.hpp"
 #include "image/glue/image_request.hpp"
+#include "image/glue/warm_sources.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/detached.hpp"
 #include "nginx/pool.hpp"
@@ -228,6 +229,7 @@ void exit_worker(ngx_cycle_t* cycle) noexcept
         const MainConf* conf = main_conf(cycle);
         if (conf == nullptr) return 0;
         image::stop_render_client();
+        image::forget_warm_sources();
         cache::finish_invalidations();
         cache::stop_links(conf->links);
         redis::stop_clients();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,8 @@ struct Provenance {
     std::vector<std::uint64_t> tags;  ///< by which it is purged
     std::uint64_t sequence = 0;       ///< of the purges before its origin was asked
     std::vector<std::byte> lifetime;  ///< the cache's own
+    /// Of the body it gave: bodies with the same number are the same, byte for byte. Zeros: not known.
+    std::array<std::uint64_t, 2> body{};
 };
 
 /// A request whose answer is made of another one's: in its pool, from before the cache's lookup on.

@@ -118,9 +118,10 @@ bool render_bare(const std::string& source, const image::Job& job)
         result = vips_webpsave_buffer(image, &data, &size, "Q", int{job.quality.webp}, "effort",
                                       int{job.quality.webp_effort}, "strip", TRUE, nullptr);
     else if (job.target == Format::avif)
-        result = vips_heifsave_buffer(
-            image, &data, &size, "Q", int{job.quality.avif}, "effort", int{job.quality.avif_effort},
-            "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "bitdepth", 8, "strip", TRUE, nullptr);
+        result = vips_heifsave_buffer(image, &data, &size, "Q", int{job.quality.avif}, "effort",
+                                      int{job.quality.avif_effort}, "compression",
+                                      VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "bitdepth", 8, "subsample_mode",
+                                      VIPS_FOREIGN_SUBSAMPLE_OFF, "strip", TRUE, nullptr);
     else
         result = vips_jpegsave_buffer(image, &data, &size, "Q", int{job.quality.jpeg}, "interlace", TRUE,
                                       "optimize_coding", TRUE, "strip", TRUE, nullptr);

@@ -42,6 +42,32 @@ std::span<const std::byte> bytes_of(std::string_view text)
 
 BOOST_AUTO_TEST_SUITE(zone_store)
 
+BOOST_FIXTURE_TEST_CASE(a_stamp_is_that_of_one_object_alone, Store)
+{
+    BOOST_TEST(!Pin{}.stamp());
+    // The zone's first one has the number that says nothing.
+    BOOST_REQUIRE(!!store(zone, {.key = 9, .body = 10}));
+    BOOST_REQUIRE(!!store(zone, {.key = 1, .body = 1000}));
+    const Pin first = zone.find(key(1));
+    BOOST_REQUIRE(first.stamp().has_value());
+    BOOST_TEST((other.find(key(1)).stamp() == first.stamp()));
+    BOOST_REQUIRE(!!store(zone, {.key = 1, .body = 1000}));
+    const Pin second = zone.find(key(1));
+    BOOST_REQUIRE(second.stamp().has_value());
+    BOOST_TEST(!(second.stamp() == first.stamp()));
+    // In the place of one that has gone.
+    BOOST_REQUIRE(!!store(zone, {.key = 2, .body = 1000}));
+    const auto gone = zone.find(key(2)).stamp();
+    zone.remove(zone.find(key(2)));
+    Fill fill = zone.begin(key(3), 100);
+    BOOST_REQUIRE(fill.set_meta(bytes_of("meta")));
+    const Pin hidden = fill.withdraw();
+    BOOST_REQUIRE(!!hidden);
+    BOOST_TEST(!hidden.stamp());
+    BOOST_REQUIRE(!!store(zone, {.key = 4, .body = 1000}));
+    BOOST_TEST(!(zone.find(key(4)).stamp() == gone));
+}
+
 BOOST_FIXTURE_TEST_CASE(what_was_stored_is_found_byte_for_byte, Store)
 {
     for (const bool sized : {true, false}) {

@@ -42,8 +42,8 @@ BOOST_AUTO_TEST_CASE(qualities_of_the_formats_rise_together)
     }
     BOOST_TEST(quality_like_jpeg(1).avif == 1);
     BOOST_TEST(quality_like_jpeg(100).avif == 100);
-    BOOST_TEST(quality_like_jpeg(80).webp == 83);
-    BOOST_TEST(quality_like_jpeg(80).avif == 60);
+    BOOST_TEST(quality_like_jpeg(80).webp == 84);
+    BOOST_TEST(quality_like_jpeg(80).avif == 57);
 }
 
 BOOST_AUTO_TEST_CASE(a_preset_is_a_size_a_fit_a_gravity_and_a_quality_in_any_order)
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(a_quality_follows_from_jpeg_where_nothing_else_is_said)
     const auto quality =
         std::get<NamedQuality>(parse_quality("print", Words{"avif=70", "jpeg=80", "webp_effort=6"}));
     BOOST_TEST(quality.quality.jpeg == 80);
-    BOOST_TEST(quality.quality.webp == 83);
+    BOOST_TEST(quality.quality.webp == 84);
     BOOST_TEST(quality.quality.avif == 70);
     BOOST_TEST(quality.quality.webp_effort == 6);
     for (const std::string_view word : {"jpeg=0", "jpeg=101", "avif_effort=10", "gif=1", "80"})

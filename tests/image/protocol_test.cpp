@@ -110,6 +110,7 @@ BOOST_AUTO_TEST_CASE(a_flag_is_0_or_1)
 BOOST_AUTO_TEST_CASE(only_a_source_and_a_result_bring_a_descriptor)
 {
     BOOST_TEST(has_descriptor(Submit{}));
+    BOOST_TEST(has_descriptor(Discard{}));
     BOOST_TEST(has_descriptor(Done{}));
     Done original;
     original.original = true;

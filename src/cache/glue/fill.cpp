@@ -175,7 +175,7 @@ NotStored start_fill(Request& q)
         if (!lifetime) return verdict.store() ? NotStored::other : verdict.reason;
         verdict = {NotStored::stored, *lifetime};
     }
-    if (has_heirs(q)) tell_provenance(q, verdict.lifetime, q.purge_sequence, *tags);
+    if (has_heirs(q)) tell_provenance(q, verdict.lifetime, q.purge_sequence, *tags, std::nullopt);
     if (q.conf->min_uses > 1 && !q.object && count_use(*q.conf->zone, q.primary) < q.conf->min_uses)
         return NotStored::uses;
     if (!choose_key(q, selecting_fields(q, origin))) return NotStored::no_room;

@@ -16,9 +16,10 @@ bool has_heirs(const Request& q) noexcept
 }
 
 void tell_provenance(const Request& q, const Lifetime& lifetime, std::uint64_t sequence,
-                     const StoredTags& tags)
+                     const StoredTags& tags, std::optional<Stamp> stamp)
 {
     ngx::Provenance provenance;
+    if (stamp) provenance.body = {stamp->zone, stamp->object};
     for (const auto* list : {&tags.own, &tags.fields, &tags.groups})
         provenance.tags.insert(provenance.tags.end(), list->begin(), list->end());
     provenance.sequence = sequence;

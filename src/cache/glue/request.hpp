@@ -245,8 +245,9 @@ http::Fields origin_fields(ngx_http_request_t& r);
 
 // inherit.cpp
 /// Lets whoever makes something of this answer know what the cache knows of it.
+/// `stamp`: of its body, when it has one.
 void tell_provenance(const Request& q, const Lifetime& lifetime, std::uint64_t sequence,
-                     const StoredTags& tags);
+                     const StoredTags& tags, std::optional<Stamp> stamp);
 /// The lifetime and the tags of what the answer was made of; std::nullopt: it was not stored either.
 /// `sequence` and `tags` become those of both.
 std::optional<Lifetime> inherit(const Request& q, std::uint64_t& sequence, StoredTags& tags);

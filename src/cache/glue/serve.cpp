@@ -131,7 +131,11 @@ void prepare_stored(Request& q, const Stored& stored, std::int64_t length)
 {
     ngx_http_request_t& r = q.r;
     const StoredHead& head = stored.head();
-    if (has_heirs(q)) tell_provenance(q, lifetime_now(q, stored), head.sequence, stored.tags());
+    if (has_heirs(q)) {
+        const bool whole = q.object && !q.variant && q.object.progress() == Progress::complete;
+        tell_provenance(q, lifetime_now(q, stored), head.sequence, stored.tags(),
+                        whole ? q.object.stamp() : std::nullopt);
+    }
     r.headers_out.status = head.status;
     r.headers_out.status_line.len = 0;
     r.disable_not_modified = 1;  // judged here: nginx lets If-Modified-Since override If-None-Match

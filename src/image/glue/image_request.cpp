@@ -31,7 +31,7 @@ constexpr ngx_msec_t kLongestSend =
     60'000;                          // for a body in such turns; the client's pace is nginx's business
 constexpr ngx_msec_t kGrace = 2000;  // for the supervisor to say that a time is up
 /// Part of each ETag: another one makes what clients and caches have old.
-constexpr std::string_view kGeneration = "1";
+constexpr std::string_view kGeneration = "2";
 
 std::uint64_t monotonic_ms() noexcept
 {
@@ -272,7 +272,7 @@ void Request::render()
                           },
                           this};
     step_ = Step::rendering;
-    job_id_ = submit(submission, source_->answer().body.get(), waiting);
+    job_id_ = submit(submission, source_->answer().body->get(), waiting);
     if (job_id_ == 0) return on_refused(Reason::unavailable);
     ngx_add_timer(&hooks_.timer, static_cast<ngx_msec_t>(wait) + job.limits.time_ms + kGrace);
 }
@@ -301,7 +301,7 @@ void Request::on_done(const Done& done, Descriptor result)
     r_.headers_out.last_modified_time = source.last_modified;
     r_.allow_ranges = 1;
     r_.single_range = 1;
-    send(std::move(result));
+    send(result.get());
 }
 
 void Request::on_refused(Reason reason)
@@ -345,7 +345,7 @@ void Request::send_source(bool keep)
     r_.headers_out.last_modified_time = source.last_modified;
     r_.allow_ranges = source.status == NGX_HTTP_OK ? 1 : 0;
     r_.single_range = 1;
-    send(std::move(source.body));
+    send(source.body->get());
 }
 
 void Request::send_not_modified()
@@ -358,7 +358,7 @@ void Request::send_not_modified()
     r_.headers_out.status = NGX_HTTP_NOT_MODIFIED;
     r_.headers_out.content_length_n = -1;
     r_.headers_out.last_modified_time = source.last_modified;
-    send({});
+    send(-1);
 }
 
 /// What the origin said of the source holds for what is made of it; the cache reads it there.
@@ -413,14 +413,15 @@ bool Request::client_has(const std::string& etag)
     return has;
 }
 
-void Request::send(Descriptor body)
+/// `body`: a sealed memfd, or -1.
+void Request::send(int body)
 {
     r_.read_event_handler = ngx_http_block_reading;
+    auto mapped = body >= 0 ? SealedBytes::map(body) : std::optional<SealedBytes>{SealedBytes{}};
+    if (!mapped) return ngx_http_finalize_request(&r_, NGX_HTTP_INTERNAL_SERVER_ERROR);
     ngx_int_t rc = ngx_http_send_header(&r_);
     source_.reset();
     if (rc == NGX_ERROR || rc > NGX_OK || r_.header_only) return ngx_http_finalize_request(&r_, rc);
-    auto mapped = body ? SealedBytes::map(body.get()) : std::optional<SealedBytes>{SealedBytes{}};
-    if (!mapped) return ngx_http_finalize_request(&r_, NGX_ERROR);
     const auto& bytes = ngx::make<SealedBytes>(r_.pool, std::move(*mapped)).bytes();
     if (bytes.empty()) return ngx_http_finalize_request(&r_, ngx_http_send_special(&r_, NGX_HTTP_LAST));
     unsent_ = bytes;

@@ -70,7 +70,7 @@ private:
     bool client_has(const std::string& etag);
     void put_lines(std::string_view etag, bool kept);
     void stand_in(ngx_uint_t status, std::string_view type, std::string_view etag, off_t length);
-    void send(Descriptor body);
+    void send(int body);
     void send_more();
 
     ngx_http_request_t& r_;

@@ -1,6 +1,7 @@
 #include "image/glue/render_client.hpp"
 
 #include <openssl/rand.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <unordered_map>
@@ -237,6 +238,17 @@ void cancel(JobId id) noexcept
 {
     if (client == nullptr || client->waiting.erase(id) == 0) return;
     static_cast<void>(send(client->connection->fd, Cancel{id}));
+}
+
+void discard(Descriptor file) noexcept
+{
+    constexpr off_t kLarge = 512 * 1024;
+    struct stat status {};
+    if (!file || client == nullptr || client->supervisor == 0 || fstat(file.get(), &status) != 0 ||
+        status.st_size < kLarge || !client->generation->has_supervisor()) {
+        return;
+    }
+    static_cast<void>(send(client->connection->fd, Discard{}, file.get()));
 }
 
 }

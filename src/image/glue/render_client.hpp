@@ -24,5 +24,7 @@ void stop_render_client() noexcept;
 JobId submit(Submit job, int source, const Waiting& waiting);
 /// Whoever waited does no longer. Unknown ids are ignored.
 void cancel(JobId id) noexcept;
+/// Closes a memfd; a large one, if it was the last hold of it, not at this worker's expense.
+void discard(Descriptor file) noexcept;
 
 }

@@ -246,8 +246,11 @@ ngx_int_t Source::take_header(ngx_http_request_t& r)
         finish(End::too_large);
         return NGX_ERROR;
     }
-    answer_.body = create_memfd("edge image source");
-    if (answer_.body) return NGX_OK;
+    if (take_warm()) return NGX_ERROR;  // no need of its body
+    if (Descriptor file = create_memfd("edge image source")) {
+        answer_.body = std::make_shared<const SourceFile>(std::move(file));
+        return NGX_OK;
+    }
     ngx_log_error(NGX_LOG_ERR, r.connection->log, ngx_errno, "edge: no memory for the source of an image");
     return NGX_ERROR;
 }
@@ -258,7 +261,7 @@ bool Source::keep_bytes(const u_char* bytes, std::size_t n)
         start_.append(reinterpret_cast<const char*>(bytes), std::min(n, kStart - start_.size()));
     digest_->add(bytes, n);
     while (n > 0) {
-        const ssize_t written = write(answer_.body.get(), bytes, n);
+        const ssize_t written = write(answer_.body->get(), bytes, n);
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) return false;
         bytes += written;
@@ -300,7 +303,7 @@ bool Source::take_buffer(ngx_buf_t& buf, std::size_t& budget)
                 }
             } else {
                 off_t at = buf.file_pos;
-                const ssize_t copied = sendfile(answer_.body.get(), buf.file->fd, &at, n);
+                const ssize_t copied = sendfile(answer_.body->get(), buf.file->fd, &at, n);
                 if (copied <= 0) return false;
                 n = static_cast<std::size_t>(copied);
             }
@@ -349,11 +352,30 @@ ngx_int_t Source::take_body(ngx_http_request_t& r, ngx_chain_t* in)
     return take_some();
 }
 
+/// Whether the cache gave what has been read here before.
+bool Source::take_warm()
+{
+    if (!answer_.transformable || !answer_.provenance) return false;
+    const WarmSource* warm = find_warm_source(answer_.provenance->body);
+    if (warm == nullptr || warm->size > limit_) return false;
+    answer_.body = warm->file;
+    answer_.size = warm->size;
+    answer_.format = warm->format;
+    answer_.fingerprint = warm->fingerprint;
+    finish(End::complete);
+    return true;
+}
+
 bool Source::complete()
 {
     digest_->end(answer_.fingerprint);
     answer_.format = sniff(start_);
-    return seal(answer_.body.get());
+    if (!seal(answer_.body->get())) return false;
+    if (answer_.transformable && answer_.provenance && answer_.provenance->body != BodyNumber{}) {
+        keep_warm_source(answer_.provenance->body,
+                         {answer_.body, answer_.size, answer_.format, answer_.fingerprint});
+    }
+    return true;
 }
 
 }

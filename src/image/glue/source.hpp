@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/glue/warm_sources.hpp"
 #include "image/job.hpp"
 #include "image/sealed.hpp"
 #include "nginx/derived.hpp"
@@ -28,7 +29,7 @@ struct SourceAnswer {
     bool local = false;          ///< a file of this host, not an origin's answer
     bool genuine = false;        ///< it is what the origin, or that file, says; not nginx in its place
     std::optional<ngx::Provenance> provenance;
-    Descriptor body;  ///< a sealed memfd
+    std::shared_ptr<const SourceFile> body;
     std::uint64_t size = 0;
     Format format = Format::none;                ///< by its first bytes
     std::array<std::uint8_t, 32> fingerprint{};  ///< SHA-256 of the body, or of what tells a file's state
@@ -78,6 +79,7 @@ private:
     ngx_int_t take_some();
     bool take_buffer(ngx_buf_t& buf, std::size_t& budget);
     bool keep_bytes(const u_char* bytes, std::size_t n);
+    bool take_warm();
     bool complete();
 
     SourceAnswer answer_;

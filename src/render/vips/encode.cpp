@@ -75,9 +75,12 @@ EncodedImage encode_image(const Image& image, Format format, const Job& job)
                                      int{q.webp_effort}, "lossless", q.webp_lossless ? TRUE : FALSE, nullptr);
             break;
         case Format::avif:
+            // With colours at full resolution: AV1 tells most of them by the lightness, so that they cost few
+            // bytes, and to look the same without takes more (scripts/bench image --parts quality).
             result = vips_heifsave_buffer(copy.get(), &data, &size, "strip", bare, "Q", int{q.avif}, "effort",
                                           int{q.avif_effort}, "bitdepth", 8, "compression",
-                                          VIPS_FOREIGN_HEIF_COMPRESSION_AV1, nullptr);
+                                          VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "subsample_mode",
+                                          VIPS_FOREIGN_SUBSAMPLE_OFF, nullptr);
             break;
         default:
             result =
