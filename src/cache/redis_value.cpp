@@ -64,7 +64,10 @@ std::string bytes_of(const Head& head, std::span<const std::byte> meta)
 
 bool breaks_lines(std::string_view text) noexcept
 {
-    return text.find_first_of(std::string_view{"\r\n\0", 3}) != text.npos;
+    // Every byte is looked at, so that there is no branch on it.
+    bool found = false;
+    for (const char c : text) found |= c == '\r' || c == '\n' || c == '\0';
+    return found;
 }
 
 /// Whoever can write to Redis can answer for us; but not in a way that makes two answers of one.
@@ -104,14 +107,14 @@ std::array<unsigned char, 32> sha256(std::string_view text)
     return sum;
 }
 
-/// 128 bits of SHA-256, in 22 characters.
-std::string digest(std::string_view text)
+constexpr std::size_t kDigestSize = 22;
+
+/// 128 bits of SHA-256, in kDigestSize characters.
+void append_digest(std::string& out, std::string_view text)
 {
     static constexpr std::string_view kDigits =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const auto sum = sha256(text);
-    std::string out;
-    out.reserve(22);
     unsigned bits = 0;
     unsigned held = 0;
     for (std::size_t i = 0; i < 16; ++i) {
@@ -119,7 +122,7 @@ std::string digest(std::string_view text)
         for (bits += 8; bits >= 6; bits -= 6) out += kDigits[held >> (bits - 6) & 63];
         held &= (1U << bits) - 1;
     }
-    return out += kDigits[held << (6 - bits) & 63];
+    out += kDigits[held << (6 - bits) & 63];
 }
 
 }
@@ -138,9 +141,9 @@ std::string encode_value(std::span<const std::byte> meta, Pieces body, std::uint
     return bytes_of(head, meta);
 }
 
-std::optional<Value> parse_value(std::string_view bytes)
+std::optional<Value> parse_value(std::string_view bytes, std::vector<std::byte>& meta)
 {
-    Value value;
+    Value value{};
     ValueHead& head = value.head;
     if (bytes.size() < sizeof(head)) return std::nullopt;
     std::memcpy(&head, bytes.data(), sizeof(head));
@@ -148,7 +151,8 @@ std::optional<Value> parse_value(std::string_view bytes)
     if (!fits_together(head, bytes.size() - sizeof(head) - head.meta_size)) return std::nullopt;
     if (sum_in_place<ValueHead>(bytes) != head.checksum) return std::nullopt;
     const auto* rest = reinterpret_cast<const std::byte*>(bytes.data()) + sizeof(head);
-    value.meta.assign(rest, rest + head.meta_size);
+    meta.assign(rest, rest + head.meta_size);
+    value.meta = meta;
     value.body = {rest + head.meta_size, bytes.size() - sizeof(head) - head.meta_size};
     const auto stored = Stored::parse(value.meta);
     if (!stored || !is_sendable(*stored)) return std::nullopt;
@@ -191,9 +195,13 @@ Parts parts_of(std::uint64_t body_size, std::uint32_t part_size) noexcept
 
 std::string value_key(std::string_view prefix, std::string_view primary, std::string_view selected)
 {
-    std::string key{prefix};
-    key.append("{").append(digest(primary)).append("}");
-    return selected == primary ? key : key.append(digest(selected));
+    std::string key;
+    key.reserve(prefix.size() + 2 * (kDigestSize + 1));
+    key.append(prefix).append("{");
+    append_digest(key, primary);
+    key.append("}");
+    if (selected != primary) append_digest(key, selected);
+    return key;
 }
 
 std::string part_key(std::string_view value_key, std::uint64_t generation, std::uint32_t index)

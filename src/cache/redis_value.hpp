@@ -34,10 +34,10 @@ struct ValueHead {
 static_assert(sizeof(ValueHead) == 56);
 
 /// A value read in place but for its meta block, which is copied: it has to be aligned, and is changed before
-/// it is kept.
+/// it is used.
 struct Value {
     ValueHead head;
-    std::vector<std::byte> meta;      ///< Stored::parse understands it
+    std::span<std::byte> meta;        ///< Stored::parse understands it
     std::span<const std::byte> body;  ///< whole, or empty when head.part_size is not 0
 };
 
@@ -46,8 +46,9 @@ using Pieces = std::span<const std::span<const std::byte>>;
 /// The bytes of a value before its body, which is `body`, or what the parts of `part_size` bytes hold.
 std::string encode_value(std::span<const std::byte> meta, Pieces body, std::uint64_t body_size,
                          std::uint32_t part_size, std::uint64_t generation, ValuePosition position);
-/// std::nullopt: no value, or with header lines that no header can have. Throws std::bad_alloc.
-std::optional<Value> parse_value(std::string_view bytes);
+/// `meta` becomes the meta block. std::nullopt: no value, or with header lines that no header can have.
+/// Throws std::bad_alloc.
+std::optional<Value> parse_value(std::string_view bytes, std::vector<std::byte>& meta);
 
 /// The bytes before part `index` of a cut body.
 std::string encode_part(Pieces bytes, std::uint64_t generation, std::uint32_t index);

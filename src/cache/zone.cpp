@@ -142,6 +142,17 @@ Pin Zone::join(const KeyHash& key, std::uint32_t id) noexcept
     return pin;
 }
 
+bool Zone::admits(const KeyHash& key, std::uint64_t bytes) noexcept
+{
+    if (!attached()) return false;
+    const std::uint32_t units = zone::units_for(bytes);
+    if (view_->ledger.free_units() >= units) return true;
+    LockedShard shard{view_->area, view_->ledger, zone::shard_for(key)};
+    if (view_->evictor.remembers(key)) return true;
+    view_->evictor.pass(key, units);
+    return false;
+}
+
 Fill Zone::begin(const KeyHash& key, std::uint64_t body_hint) noexcept
 {
     Fill fill;

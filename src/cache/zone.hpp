@@ -190,6 +190,10 @@ public:
     /// The object in `entry` (Fill::entry or Pin::entry, of any process), pinned, if it still is one of
     /// `key`, has its meta and is being written or findable. Empty: it is not. Counts no use.
     Pin join(const KeyHash& key, std::uint32_t entry) noexcept;
+    /// Whether an object of so many bytes that the caller can do without is worth its room: there is some
+    /// left, or its key was evicted or refused here before as many bytes as the zone has were. false:
+    /// refused, and remembered for the next time.
+    bool admits(const KeyHash& key, std::uint64_t bytes) noexcept;
     /// Starts an object. `body_hint`: its size if known, else 0; room is then taken in one piece where
     /// possible. Empty: no entry or no slot to be had, or the hint is past max_object.
     Fill begin(const KeyHash& key, std::uint64_t body_hint) noexcept;

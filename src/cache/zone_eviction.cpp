@@ -133,21 +133,33 @@ bool Evictor::free_entry(LockedShard& shard) noexcept
     return false;
 }
 
-Queue Evictor::queue_for(const KeyHash& key) const noexcept
+std::uint32_t Evictor::clock() const noexcept
 {
-    const auto now = static_cast<std::uint32_t>(area_.header().counters.evicted_units.load(kRelaxed));
+    const Counters& counters = area_.header().counters;
+    return static_cast<std::uint32_t>(counters.evicted_units.load(kRelaxed) +
+                                      counters.passed_units.load(kRelaxed));
+}
+
+bool Evictor::remembers(const KeyHash& key) const noexcept
+{
+    const std::uint32_t now = clock();
     const std::uint32_t mask = area_.geometry().ghosts_per_shard / kGhostWays - 1;
     const GhostSlot* ways = area_.ghosts(shard_for(key)) + (key.high & mask) * kGhostWays;
     for (std::uint32_t i = 0; i < kGhostWays; ++i) {
-        if (ways[i].fingerprint == fingerprint(key) && now - ways[i].stamp <= ledger_.capacity())
-            return Queue::main;
+        if (ways[i].fingerprint == fingerprint(key) && now - ways[i].stamp <= ledger_.capacity()) return true;
     }
-    return Queue::small;
+    return false;
+}
+
+void Evictor::pass(const KeyHash& key, std::uint32_t units) noexcept
+{
+    area_.header().counters.passed_units.fetch_add(units, kRelaxed);
+    remember(key);
 }
 
 void Evictor::remember(const KeyHash& key) noexcept
 {
-    const auto now = static_cast<std::uint32_t>(area_.header().counters.evicted_units.load(kRelaxed));
+    const std::uint32_t now = clock();
     const std::uint32_t mask = area_.geometry().ghosts_per_shard / kGhostWays - 1;
     GhostSlot* ways = area_.ghosts(shard_for(key)) + (key.high & mask) * kGhostWays;
     GhostSlot* place = ways;

@@ -19,7 +19,11 @@ public:
     bool free_entry(LockedShard& shard) noexcept;
 
     /// Which queue an object under `key` joins. Under the shard's lock.
-    Queue queue_for(const KeyHash& key) const noexcept;
+    Queue queue_for(const KeyHash& key) const noexcept { return remembers(key) ? Queue::main : Queue::small; }
+    /// Whether it was evicted or not admitted lately. Under the shard's lock.
+    bool remembers(const KeyHash& key) const noexcept;
+    /// An object of so many units is not admitted: as if it had been evicted at once. Under the shard's lock.
+    void pass(const KeyHash& key, std::uint32_t units) noexcept;
     /// Notes that an object was worth keeping, or has been evicted just now. Under the shard's lock.
     void remember(const KeyHash& key) noexcept;
 
@@ -28,6 +32,7 @@ private:
     Visit visit(Queue queue, bool force) noexcept;
     void evict(LockedShard& shard, std::uint32_t id) noexcept;
     Queue pressed() const noexcept;
+    std::uint32_t clock() const noexcept;
     std::uint32_t shard_of_oldest(Queue queue) const noexcept;
 
     Area area_;

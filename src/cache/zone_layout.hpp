@@ -155,7 +155,7 @@ static_assert(sizeof(Page) == 12);
 
 struct GhostSlot {
     std::uint32_t fingerprint;  ///< 0: empty
-    std::uint32_t stamp;        ///< Header::ghost_clock when it was evicted
+    std::uint32_t stamp;        ///< Evictor::clock() when it was evicted or not admitted
 };
 
 struct QueueEnds {
@@ -198,6 +198,7 @@ struct alignas(64) LedgerState {
 
 struct alignas(64) Counters {
     Word64 evictions, evicted_units, refused, recoveries;
+    Word64 passed_units;  ///< of objects that were not admitted
 };
 
 struct Geometry {

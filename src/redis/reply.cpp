@@ -1,11 +1,11 @@
 #include "redis/reply.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <memory_resource>
 #include <new>
-#include <optional>
 #include <utility>
 
 extern "C" {
@@ -18,9 +18,29 @@ namespace {
 
 // hiredis wants an object for each reply; those handed over at once need none.
 constexpr char kHandedOver = 0;
-constexpr std::size_t kLarge = 8 * 1024;
+constexpr std::size_t kLongestHeader = 32;
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kTooLarge = "a reply is larger than any there should be";
+constexpr std::string_view kTooLong = "a string is longer than it should be";
 
 }
+
+/// Of a string, as long as it is not complete.
+class ReplyReader::Header {
+public:
+    std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+    bool empty() const noexcept { return size_ == 0; }
+    std::size_t size() const noexcept { return size_; }
+    void append(std::string_view more) noexcept
+    {
+        size_ += more.copy(bytes_.data() + size_, bytes_.size() - size_);
+    }
+    void cut(std::size_t size) noexcept { size_ = size; }
+
+private:
+    std::array<char, kLongestHeader> bytes_;
+    std::size_t size_ = 0;
+};
 
 struct ReplyReader::State {
     Sink sink;
@@ -32,9 +52,10 @@ struct ReplyReader::State {
     Reply root;
     std::string_view error;
     bool stopped = false;
-    std::unique_ptr<char[]> large;  ///< a large string with the line end after it
-    std::size_t large_size = 0;     ///< 0: there is none
-    std::size_t large_have = 0;
+    Header header;
+    Memory cut;                ///< a string whose end has not come, with the line end after it
+    std::size_t cut_size = 0;  ///< 0: there is none
+    std::size_t cut_have = 0;
 
     State(Sink to, void* whose, const ReplyLimits& most) : sink{to}, owner{whose}, limits{most} {}
     ~State()
@@ -47,7 +68,7 @@ struct ReplyReader::State {
     void* allocate(std::size_t bytes) noexcept
     {
         if (bytes > limits.bytes - used) {
-            error = "a reply is larger than any there should be";
+            error = kTooLarge;
             return nullptr;
         }
         used += bytes;
@@ -130,17 +151,32 @@ struct Functions {
     static void release(void*) noexcept {}
 };
 
-/// The length a bulk string at the front announces; 0: none, or none that is a length. std::nullopt: its
-/// header is not complete.
-std::optional<std::size_t> announced(std::string_view bytes) noexcept
+/// What a reply begins with.
+struct Announced {
+    enum class What : std::uint8_t {
+        other,    ///< no string, or one that hiredis shall judge
+        unknown,  ///< the header of a string that is not complete
+        string,
+    };
+    What what = What::other;
+    std::size_t header = 0;  ///< bytes before the string
+    std::size_t size = 0;    ///< of the string
+};
+
+Announced announced(std::string_view bytes) noexcept
 {
-    constexpr std::size_t kLongestHeader = 32;
-    if (!bytes.starts_with('$')) return 0;
+    using What = Announced::What;
+    if (!bytes.starts_with('$')) return {};
     const std::string_view header = bytes.substr(0, kLongestHeader);
-    if (header.find('\n') == header.npos && bytes.size() < kLongestHeader) return std::nullopt;
-    std::size_t length = 0;
-    const auto result = std::from_chars(header.data() + 1, header.data() + header.size(), length);
-    return result.ec == std::errc::result_out_of_range ? SIZE_MAX : length;
+    const std::size_t end = header.find('\n');
+    if (end == header.npos) return {header.size() < kLongestHeader ? What::unknown : What::other};
+    // Just digits: all else that a number can be is left to hiredis.
+    if (end < 3 || header[end - 1] != '\r' || (header[1] == '0' && end != 3)) return {};
+    std::size_t size = 0;
+    const auto result = std::from_chars(header.data() + 1, header.data() + end - 1, size);
+    if (result.ec == std::errc::result_out_of_range) return {What::string, end + 1, SIZE_MAX};
+    if (result.ec != std::errc{} || result.ptr != header.data() + end - 1) return {};
+    return {What::string, end + 1, size};
 }
 
 }
@@ -165,50 +201,91 @@ ReplyReader::ReplyReader(Sink sink, void* owner, const ReplyLimits& limits)
 
 ReplyReader::~ReplyReader() = default;
 
-/// `bytes` are what has come of the next reply. When that is a large string whose end has not come, it is
-/// collected here and not by hiredis.
-bool ReplyReader::begin_large(std::string_view bytes) noexcept
+/// Strings are what comes most, and what is large: between two replies those at the front of `bytes` are
+/// handed over where they lie; one whose end has not come is collected here. What is left then is hiredis'.
+bool ReplyReader::take_strings(std::string_view& bytes) noexcept
+{
+    while (!bytes.empty() && !state_->stopped) {
+        const Announced next = announced(bytes);
+        if (next.what == Announced::What::other) break;
+        if (next.what == Announced::What::unknown) {
+            state_->header.append(bytes);
+            bytes = {};
+            break;
+        }
+        bytes.remove_prefix(next.header);
+        if (!take_string(bytes, next.size)) return false;
+    }
+    return true;
+}
+
+/// The header's beginning came with earlier bytes.
+bool ReplyReader::complete_header(std::string_view& bytes) noexcept
+{
+    Header& header = state_->header;
+    const std::size_t before = header.size();
+    header.append(bytes.substr(0, kLongestHeader - before));
+    const Announced next = announced(header.view());
+    if (next.what == Announced::What::unknown) {
+        bytes = {};
+        return true;
+    }
+    header.cut(next.what == Announced::What::other ? before : 0);
+    if (next.what == Announced::What::other) return true;
+    bytes.remove_prefix(next.header - before);
+    return take_string(bytes, next.size);
+}
+
+/// `bytes` are what has come of a string of `size` bytes and of what follows it.
+bool ReplyReader::take_string(std::string_view& bytes, std::size_t size) noexcept
 {
     State& state = *state_;
-    const auto length = announced(bytes);
-    if (!length || *length < kLarge || *length > state.limits.bytes) return false;
-    const std::size_t header = bytes.find("\r\n") + 2;
-    if (header < 2 || bytes.size() - header >= *length + 2) return false;
-    char digits[24];
-    const auto written = std::to_chars(digits, digits + sizeof(digits), *length);
-    if (bytes.substr(1, header - 3) !=
-        std::string_view{digits, static_cast<std::size_t>(written.ptr - digits)})
-        return false;  // what stands there is hiredis' to judge
-    state.large.reset(new (std::nothrow) char[*length + 2]);
-    if (!state.large) return false;
-    state.large_size = *length + 2;
-    state.large_have = bytes.size() - header;
-    std::memcpy(state.large.get(), bytes.data() + header, state.large_have);
+    if (size > state.limits.bytes) return refuse(kTooLarge);
+    const std::size_t whole = size + kLineEnd.size();
+    if (bytes.size() < whole) {
+        state.cut = take_memory(whole);
+        if (!state.cut) return refuse("out of memory");
+        state.cut_size = whole;
+        state.cut_have = bytes.size();
+        std::memcpy(state.cut.get(), bytes.data(), bytes.size());
+        bytes = {};
+        return true;
+    }
+    if (bytes.substr(size, kLineEnd.size()) != kLineEnd) return refuse(kTooLong);
+    Reply reply;
+    reply.type = Reply::Type::string;
+    reply.text = bytes.substr(0, size);
+    bytes.remove_prefix(whole);
+    state.sink(state.owner, reply);
     return true;
+}
+
+bool ReplyReader::refuse(std::string_view why) noexcept
+{
+    if (state_->error.empty()) state_->error = why;
+    return false;
 }
 
 std::span<char> ReplyReader::room() noexcept
 {
     State& state = *state_;
-    return {state.large.get() + state.large_have, state.large_size - state.large_have};
+    return {state.cut.get() + state.cut_have, state.cut_size - state.cut_have};
 }
 
 bool ReplyReader::take(std::size_t n) noexcept
 {
     State& state = *state_;
     if (!state.error.empty()) return false;
-    state.large_have += n;
-    if (state.large_have < state.large_size) return true;
-    const auto string = std::exchange(state.large, nullptr);
-    const std::size_t size = std::exchange(state.large_size, 0) - 2;
-    state.large_have = 0;
-    if (string[size] != '\r' || string[size + 1] != '\n') {
-        state.error = "a string is longer than it should be";
-        return false;
-    }
+    state.cut_have += n;
+    if (state.cut_have < state.cut_size) return true;
+    Memory string = std::exchange(state.cut, {});
+    const std::size_t size = std::exchange(state.cut_size, 0) - kLineEnd.size();
+    state.cut_have = 0;
+    if (std::string_view{string.get() + size, kLineEnd.size()} != kLineEnd) return refuse(kTooLong);
     Reply reply;
     reply.type = Reply::Type::string;
     reply.text = {string.get(), size};
+    reply.memory = &string;
     if (!state.stopped) state.sink(state.owner, reply);
     return true;
 }
@@ -218,56 +295,39 @@ bool ReplyReader::feed(std::string_view bytes) noexcept
     State& state = *state_;
     redisReader* reader = state.reader;
     if (!state.error.empty()) return false;
-    if (state.large_size != 0) {
+    if (state.cut_size != 0) {
         const std::span<char> into = room();
         const std::size_t n = std::min(into.size(), bytes.size());
         std::memcpy(into.data(), bytes.data(), n);
         if (!take(n)) return false;
         bytes.remove_prefix(n);
     }
+    if (!state.header.empty() && !complete_header(bytes)) return false;
+    const bool between = reader->ridx < 0 && reader->pos == reader->len && state.header.empty();
+    if (between && !take_strings(bytes)) return false;
     if (bytes.empty() || state.stopped) return true;
-    const bool between = reader->ridx < 0 && reader->pos == reader->len;
-    if (between && begin_large(bytes)) return true;
-    if (redisReaderFeed(reader, bytes.data(), bytes.size()) != REDIS_OK) {
-        state.error = "out of memory";
-        return false;
+
+    for (const std::string_view part : {state.header.view(), bytes}) {
+        if (redisReaderFeed(reader, part.data(), part.size()) != REDIS_OK) return refuse("out of memory");
     }
-    for (;;) {
-        // Between two replies: what announces too much is refused while there is but its header.
-        if (reader->ridx < 0) {
-            const std::string_view rest{reader->buf + reader->pos, reader->len - reader->pos};
-            if (rest.empty()) break;
-            if (begin_large(rest)) {
-                reader->pos = reader->len;
-                break;
-            }
-            const auto length = announced(rest);
-            if (!length) break;
-            if (*length > state.limits.bytes) {
-                state.error = "a reply is larger than any there should be";
-                return false;
-            }
-        }
+    state.header.cut(0);
+    // Each time it is fed it is asked for a reply at least once, which makes it drop what was read.
+    do {
         void* made = nullptr;
-        if (redisReaderGetReply(reader, &made) != REDIS_OK) {
-            if (state.error.empty()) state.error = reader->errstr;
-            return false;
-        }
+        if (redisReaderGetReply(reader, &made) != REDIS_OK) return refuse(reader->errstr);
         if (made == nullptr) break;
         if (made == &state.root) {
             if (!state.stopped) state.sink(state.owner, state.root);
             state.arena.release();
             state.used = 0;
         } else if (made != &kHandedOver) {
-            state.error = "a reply of a kind that RESP2 has not";
-            return false;
+            return refuse("a reply of a kind that RESP2 has not");
         }
-        if (state.stopped) break;
-    }
-    if (reader->len - reader->pos > state.limits.bytes + 64) {
-        state.error = "a reply is larger than any there should be";
-        return false;
-    }
+        std::string_view rest{reader->buf + reader->pos, reader->len - reader->pos};
+        if (!take_strings(rest)) return false;
+        reader->pos = reader->len - rest.size();
+    } while (reader->pos != reader->len && !state.stopped);
+    if (reader->len - reader->pos > state.limits.bytes + 64) return refuse(kTooLarge);
     return true;
 }
 

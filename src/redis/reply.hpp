@@ -6,7 +6,10 @@
 #include <span>
 #include <string_view>
 
-/// RESP2 replies, read by hiredis' reader (0.14 and 1.x) without its connections and its reply objects.
+#include "redis/memory.hpp"
+
+/// RESP2 replies. Strings are read in place; all else is read by hiredis' reader (0.14 and 1.x), without its
+/// connections and its reply objects.
 namespace edge::redis {
 
 /// One reply as a view, valid only in the call that hands it over.
@@ -17,6 +20,8 @@ struct Reply {
     std::string_view text;  ///< of a string, status or error
     std::int64_t integer = 0;
     std::span<const Reply> elements{};  ///< of an array
+    /// Where `text` lies when that is memory of its own, which the receiver may take.
+    Memory* memory = nullptr;
 
     bool is_nil() const noexcept { return type == Type::nil; }
     bool is_string() const noexcept { return type == Type::string; }
@@ -40,9 +45,8 @@ struct ReplyLimits {
 /// Takes the bytes of one connection as they come and hands over each complete reply.
 class ReplyReader {
 public:
-    /// `reply` and what it points to are valid in the call only: a string lies in the buffer it was read
-    /// into; a large one, which hiredis would copy as it grows, in one of its own size. The call may do
-    /// anything but feed or destroy the reader.
+    /// `reply` and what it points to are valid in the call only: a string lies in the bytes that were fed, or
+    /// in memory of its own when it came in pieces. The call may do anything but feed or destroy the reader.
     using Sink = void (*)(void* owner, const Reply& reply) noexcept;
 
     /// Throws std::bad_alloc.
@@ -51,8 +55,8 @@ public:
     ReplyReader(const ReplyReader&) = delete;
     ReplyReader& operator=(const ReplyReader&) = delete;
 
-    /// Where the next bytes may be read to without being fed: the rest of a large string that is not part of
-    /// an array. Empty: there is none. After reading, take() says how many there are.
+    /// Where the next bytes may be read to without being fed: the rest of a string that is not part of an
+    /// array. Empty: there is none. After reading, take() says how many there are.
     std::span<char> room() noexcept;
     /// As feed().
     bool take(std::size_t n) noexcept;
@@ -64,8 +68,12 @@ public:
     std::string_view error() const noexcept;
 
 private:
+    class Header;
     struct State;
-    bool begin_large(std::string_view bytes) noexcept;
+    bool take_strings(std::string_view& bytes) noexcept;
+    bool complete_header(std::string_view& bytes) noexcept;
+    bool take_string(std::string_view& bytes, std::size_t size) noexcept;
+    bool refuse(std::string_view why) noexcept;
     std::unique_ptr<State> state_;
 };
 

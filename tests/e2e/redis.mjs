@@ -35,8 +35,8 @@ await startOrigin(port(1), async (incoming, outgoing) => {
     outgoing.end(status === 304 ? undefined : body);
 });
 
-const conf = (number, { url = `redis://127.0.0.1:${port(0)}`, redisConf = '', workers = 2, more = '' } = {}) => ({ workers, http: `
-    edge_zone main size=32m;
+const conf = (number, { url = `redis://127.0.0.1:${port(0)}`, redisConf = '', workers = 2, more = '', size = '32m' } = {}) => ({ workers, http: `
+    edge_zone main size=${size};
     edge_redis shared ${url} timeout=300ms ${redisConf};
     proxy_http_version 1.1;
     server {
@@ -127,11 +127,13 @@ await test('a body that lacks a part is asked of the origin', async () => {
         for (const key of await redis.command('KEYS', 'edge:*.*.7')) if (await redis.command('STRLEN', key) > 200_000) return key;
         return undefined;
     }, 'the parts are there');
-    await until(async () => (await redis.command('KEYS', `${part.slice(0, part.indexOf('}') + 1)}*`)).length === 13, 'the value and its 12 parts');
+    const ofHuge = async () => (await redis.command('KEYS', `${part.slice(0, part.indexOf('}') + 1)}*`)).length;
+    await until(async () => (await ofHuge()) === 13, 'the value and its 12 parts');
     await redis.command('DEL', part);
     const answer = await at(b, '/huge');
     assert(how(answer) === 'MISS' && answer.body.equals(big(3_000_000)), how(answer));
     equal(times('/huge'), 2);
+    await until(async () => (await ofHuge()) === 24, 'what the origin answered comes to Redis, beside the parts of before');
     assert((await status(b)).cache.redis.unusable >= 1, 'it is counted');
 });
 await test('a body over redis_max stays in the zone', async () => {
@@ -139,6 +141,49 @@ await test('a body over redis_max stays in the zone', async () => {
     answers['/over'] = () => ({ body: big(1_100_000), headers: { 'Cache-Control': 'max-age=60' } });
     await at(a, '/over');
     equal([how(await at(a, '/over')), how(await at(b, '/over')), await keys()], ['HIT zone', 'MISS', before]);
+});
+await test('what a full zone was not asked for lately is sent on without a place in it', async () => {
+    const small = await startNginx('small', conf(port(4), { size: '2m' }));
+    const c = port(4);
+    const body = (n) => Buffer.alloc(40_000, `${n} of those that are passed on\n`);
+    const target = (n) => `/passed?${n}`;
+    answers['/passed'] = (incoming) => ({ body: body(Number(incoming.url.split('?')[1])), headers: { 'Cache-Control': 'max-age=60', ETag: `"${incoming.url.split('?')[1]}"` } });
+    const count = 80;
+    const before = (await status(a)).cache.redis.stored;
+    for (let n = 0; n < count; n += 1) await at(a, target(n));
+    await stored(a, before + count);
+    const zone = async () => (await status(c)).zones[0];
+    const right = (n, answer) => equal([how(answer), answer.status, answer.headers.etag, answer.body.equals(body(n))], ['HIT redis', 200, `"${n}"`, true], target(n));
+    for (let n = 0; n < 70; n += 1) right(n, await at(c, target(n)));
+    const full = await zone();
+    assert(full.objects > 20 && full.objects < 60, `${full.objects} of 70 objects have a place in the zone`);
+    equal(full.evictions, 0, 'none had to go for one that is asked for once');
+    equal(how(await at(c, target(0))), 'HIT zone', 'the first is still there');
+
+    const range = await at(c, target(71), { Range: 'bytes=100-199' });
+    equal([range.status, how(range), range.body.equals(body(71).subarray(100, 200))], [206, 'HIT redis', true]);
+    const ranges = await at(c, target(72), { Range: 'bytes=39999-,0-0' });
+    assert([200, 206].includes(ranges.status), `${ranges.status} for two ranges`);
+    equal((await at(c, target(73), { Range: 'bytes=40000-' })).status, 416);
+    equal((await at(c, target(74), { 'If-None-Match': '"74"' })).status, 304);
+    const head = await request(c, target(75), { method: 'HEAD', headers: { Host: 'edge' } });
+    equal([head.status, head.headers['content-length'], how(head), head.body.length], [200, '40000', 'HIT redis', 0]);
+    equal((await zone()).objects, full.objects, 'none of these has a place either');
+
+    // Asked for again, it is given one.
+    right(76, await at(c, target(76)));
+    right(76, await at(c, target(76)));
+    equal(how(await at(c, target(76))), 'HIT zone', 'the third time');
+    assert((await zone()).evictions > 0, 'others had to go for it');
+    // What others wait for is theirs too.
+    const together = await Promise.all(Array.from({ length: 20 }, () => at(c, target(77))));
+    assert(together.every((answer) => answer.status === 200 && answer.body.equals(body(77))), 'all get it');
+    // Purged, it is not sent on.
+    const purge = await request(c, '/purge', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"urls": ["http://edge${target(78)}"]}` });
+    equal([purge.status, how(await at(c, target(78)))], [200, 'MISS']);
+    equal([times(target(76)), times(target(77)), times(target(78))], [1, 1, 2], 'the origin was asked by the first host alone, and for what was purged');
+    await small.stop();
+    equal(small.log().split('\n').filter((line) => /\[(alert|emerg|crit|error)\]/.test(line)), [], small.name);
 });
 await test('redis_min_uses: only what is asked for again goes there', async () => {
     const before = await keys();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "cache/redis_value.hpp"
 #include "fuzz/input.hpp"
@@ -36,7 +37,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     if (const auto part = cache::parse_part(bytes, 1, index))
         FUZZ_CHECK(fuzz::within({reinterpret_cast<const char*>(part->data()), part->size()}, bytes));
-    const auto value = cache::parse_value(bytes);
+    std::vector<std::byte> meta;
+    const auto value = cache::parse_value(bytes, meta);
     if (!value) return 0;
     FUZZ_CHECK(fuzz::within({reinterpret_cast<const char*>(value->body.data()), value->body.size()}, bytes));
     const auto stored = cache::Stored::parse(value->meta);

@@ -105,6 +105,52 @@ BOOST_AUTO_TEST_CASE(large_strings_are_read_in_place_between_all_others)
     }
 }
 
+BOOST_AUTO_TEST_CASE(who_is_handed_a_string_that_came_in_pieces_may_keep_its_memory)
+{
+    struct Keeper {
+        Memory memory;
+        std::string_view text;
+        unsigned without = 0;
+        static void sink(void* self, const Reply& reply) noexcept
+        {
+            auto& keeper = *static_cast<Keeper*>(self);
+            if (reply.memory == nullptr) {
+                ++keeper.without;
+                return;
+            }
+            keeper.memory = std::move(*reply.memory);
+            keeper.text = reply.text;
+        }
+    } keeper;
+    ReplyReader reader{Keeper::sink, &keeper};
+    BOOST_TEST(reader.feed("$3\r\none\r\n$5\r\nth"));
+    BOOST_TEST(keeper.without == 1U);
+    BOOST_TEST(reader.room().size() == 5U);
+    BOOST_TEST(reader.feed("ree\r\n$4\r\nfo"));
+    BOOST_TEST(static_cast<const void*>(keeper.memory.get()) == keeper.text.data());
+    BOOST_TEST(keeper.text == "three");
+    BOOST_TEST(reader.feed("ur\r\n:1\r\n"));
+    BOOST_TEST(keeper.text == "four");
+    BOOST_TEST(keeper.without == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_string_is_left_to_hiredis_when_its_length_is_not_plain)
+{
+    for (const char* bytes : {"$-2\r\n", "$+5\r\nabcde\r\n", "$00000000000000000000000000000000000000",
+                              "$5\nabcde\r\n", "$ 5\r\nabcde\r\n", "$\r\n", "$5\rabcde\r\n"}) {
+        Collected whole;
+        ReplyReader at_once{Collected::sink, &whole};
+        const bool well = at_once.feed(bytes);
+        BOOST_TEST(whole.replies.size() <= 1U, bytes);
+        Collected cut;
+        ReplyReader in_pieces{Collected::sink, &cut};
+        bool still = true;
+        for (const char* at = bytes; *at != 0 && still; ++at) still = in_pieces.feed({at, 1});
+        BOOST_TEST(well == still, bytes);
+        BOOST_TEST(whole.replies == cut.replies, bytes);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_large_string_that_does_not_end_where_it_should_is_refused)
 {
     Collected got;

@@ -405,6 +405,13 @@ void announce_progress(Request& q) noexcept
     if (q.flight && q.published) wake_all(table.watchers(q.flight));
 }
 
+bool is_followed(const Request& q) noexcept
+{
+    if (!q.flight) return false;
+    const FlightTable::Watchers watchers = table.watchers(q.flight);
+    return std::any_of(watchers.begin(), watchers.end(), [](std::uint64_t bits) { return bits != 0; });
+}
+
 void end_flight(Request& q) noexcept
 {
     if (q.flight) wake_all(table.finish(std::exchange(q.flight, {})));

@@ -31,6 +31,8 @@ void end_flight(Request& q) noexcept;
 /// The answer is no good for others, for a while; `briefly`: it says nothing of the next one, as the origin
 /// failed or what it said was at its end already.
 void refuse_followers(Request& q, bool briefly) noexcept;
+/// Whether others wait for what it asked for.
+bool is_followed(const Request& q) noexcept;
 /// The request ends without an answer.
 void abandon_flight(Request& q) noexcept;
 

@@ -37,7 +37,7 @@ enum class Count : std::uint8_t {
     purged_groups,
     purged_found,     ///< stored responses found dead
     dead_on_arrival,  ///< overtaken by a purge or a write while being stored
-    redis_hit,        ///< found in Redis, and brought into the zone
+    redis_hit,        ///< found in Redis
     redis_miss,
     redis_failed,    ///< Redis was not to be asked, or did not answer in time
     redis_unusable,  ///< what it answered is no value of ours, or the zone has no room for it

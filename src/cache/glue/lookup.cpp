@@ -5,6 +5,7 @@
 #include "cache/glue/encode.hpp"
 #include "cache/glue/identity.hpp"
 #include "cache/glue/invalidate.hpp"
+#include "cache/glue/passing.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
@@ -182,8 +183,8 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
         observer.counted(Count::collapsed, 1);
     }
     if (ngx_http_discard_request_body(&q.r) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    choose_variant(q, stored);
-    prepare_stored(q, stored, static_cast<std::int64_t>(q.object.body_size()));
+    if (q.passing == nullptr) choose_variant(q, stored);
+    prepare_stored(q, stored, static_cast<std::int64_t>(served_size(q)));
     add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     if (!q.silent) observer.answered(status, Forward::none);
     ngx_http_finalize_request(&q.r, send_stored(q));
@@ -261,6 +262,16 @@ ngx_int_t look_up(Request& q)
     return ask_origin(q);
 }
 
+ngx_int_t serve_passing(Request& q)
+{
+    const auto stored = Stored::from_zone(q.passing->meta());
+    if (stored && !q.conf->zone->purges.dead_on_arrival(stored->purgeable()) && !is_out_of_touch(q, *stored))
+        return serve(q, *stored, Status::hit);
+    observer.counted(Count::dead_on_arrival, 1);
+    q.passing = nullptr;
+    return NGX_DECLINED;
+}
+
 Request::~Request()
 {
     if (step == Step::filling || step == Step::capturing) {
@@ -305,6 +316,7 @@ ngx_int_t begin_lookup(ngx_http_request_t& r)
         }
         earlier->step = Request::Step::passing;
         earlier->object = {};
+        earlier->passing = nullptr;
         earlier->variant = {};
     }
     if (const ngx_int_t rc = on_purge(r, conf); rc != NGX_DECLINED) return rc;

@@ -7,6 +7,7 @@
 
 #include "cache/glue/collapse.hpp"
 #include "cache/glue/encode.hpp"
+#include "cache/glue/passing.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
@@ -22,9 +23,10 @@ namespace edge::cache {
 
 /// One request's wait for Redis. Owned by the request's pool; its Call ends with the request.
 ///
-/// A GET for the key at hand: an object is copied into the zone, part after part when it is cut; a vary
-/// record is too, and then the variant is asked for. The request goes on at the end of the turn in which the
-/// last reply came, when all that came with it has been read.
+/// A GET for the key at hand: an object is copied into the zone, part after part when it is cut, or sent on
+/// as it is when the zone has no room for it; a vary record is copied too, and then the variant is asked for.
+/// The request goes on at the end of the turn in which the last reply came, when all that came with it has
+/// been read.
 class RedisLookup {
 public:
     RedisLookup(Request& q, redis::Client& client) noexcept : q_{q}, client_{client}
@@ -108,12 +110,13 @@ private:
         if (!answer.reply.is_string()) return give_up(Count::redis_unusable);
         observer.counted(Count::redis_bytes_read, answer.reply.text.size());
         if (parts_.count != 0) return take_part(answer.reply.text);
-        auto value = parse_value(answer.reply.text);
+        static std::vector<std::byte> meta;
+        auto value = parse_value(answer.reply.text, meta);
         if (!value) return give_up(Count::redis_unusable);
-        const auto stored = Stored::parse(value->meta);
+        const auto stored = Stored::from_zone(value->meta);
         if (!stored) return give_up(Count::redis_unusable);
         return stored->head().kind == StoredKind::vary ? take_record(*value, *stored)
-                                                       : take_object(*value, *stored);
+                                                       : take_object(answer.reply, *value, *stored);
     }
 
     /// The request fields that select a variant; this request's is asked for next.
@@ -133,7 +136,7 @@ private:
         return ask(key) ? Next::waits : give_up(Count::redis_failed);
     }
 
-    Next take_object(Value& value, const Stored& stored)
+    Next take_object(const redis::Reply& reply, Value& value, const Stored& stored)
     {
         if (stored.key() != ngx::view(q_.selected_key)) return give_up(Count::redis_unusable);
         const Judgement judgement = judge_value(q_, value.head.position, stored.purgeable());
@@ -153,6 +156,11 @@ private:
         head.lifetime = lifetime;
         head.sequence = sequence_;
         head.number = body_number(*q_.conf, head.status, stored.fields());  // this zone's own
+        if (may_pass(value, stored) && !q_.zone->admits(q_.selected, reply.text.size())) {
+            q_.passing = &ngx::make<Passing>(q_.r.pool, q_.r.pool, reply, value);
+            found_ = true;
+            return give_up(Count::redis_hit);
+        }
         fill_ = q_.zone->begin(q_.selected, value.head.body_size);
         if (!fill_ || !fill_.set_meta(value.meta)) return give_up(Count::redis_unusable);
         if (value.head.part_size == 0) return copy(value.body) ? arrived() : give_up(Count::redis_unusable);
@@ -162,6 +170,18 @@ private:
         part_size_ = value.head.part_size;
         base_ = std::move(asked_);
         return ask(part_key(base_, generation_, 0)) ? Next::waits : give_up(Count::redis_failed);
+    }
+
+    /// Whether the object can be sent on without a place in the zone: nobody but this request's client needs
+    /// it, now and as it is.
+    bool may_pass(const Value& value, const Stored& stored) const
+    {
+        const StoredHead& head = stored.head();
+        if (value.head.part_size != 0 || head.number != 0 || q_.object || q_.across != nullptr) return false;
+        if (q_.derived != nullptr || has_heirs(q_) || is_followed(q_)) return false;
+        if (!Passing::has_room(value.body.size())) return false;
+        return may_reuse(q_.facts.control, head.lifetime, ngx_time(), q_.conf->settings->policy).reuse ==
+               Reuse::fresh;
     }
 
     Next take_part(std::string_view bytes)
@@ -261,8 +281,14 @@ ngx_int_t after_redis(Request& q)
     q.step = Request::Step::passing;
     if (!q.redis->found()) return go_on(q);
     q.from_redis = true;
-    end_flight(q);  // who has waited finds it in the zone
-    return look_up(q);
+    if (q.passing == nullptr) {
+        end_flight(q);  // who has waited finds it in the zone
+        return look_up(q);
+    }
+    const ngx_int_t rc = serve_passing(q);
+    if (rc != NGX_DECLINED) return rc;
+    q.from_redis = false;
+    return go_on(q);
 }
 
 }

@@ -25,6 +25,7 @@ class Captures;
 class ClientSide;
 class Follower;
 class HeldAnswer;
+class Passing;
 class RedisFlight;
 class RedisLookup;
 
@@ -107,8 +108,9 @@ public:
     std::vector<std::byte> renewed;  ///< the meta block after a 304, which what is sent points into
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
     KeyHash selected{};
-    Pin object;   ///< what is served, or validated
-    Pin variant;  ///< sent in place of its body: the same in `coding`
+    Pin object;                  ///< what is served, or validated
+    Passing* passing = nullptr;  ///< what is served instead, without having a place in the zone
+    Pin variant;                 ///< sent in place of its body: the same in `coding`
     http::Coding coding = http::Coding::identity;
     bool negotiated = false;  ///< what the client gets depends on its Accept-Encoding
     Fill fill;
@@ -164,6 +166,8 @@ ngx_int_t on_lookup(ngx_http_request_t& r);
 ngx_int_t look_up(Request& q);
 /// Whether it was started by edge_cache_refill.
 bool is_refill(const ngx_http_request_t& r) noexcept;
+/// Answers with `q.passing`, which is fresh. NGX_DECLINED: it was purged meanwhile, and is gone.
+ngx_int_t serve_passing(Request& q);
 /// Goes on to the content handler, which asks the origin.
 ngx_int_t forward(Request& q);
 /// only-if-cached, and nothing can be used (RFC 9111 section 5.2.1.7): nobody is asked.
@@ -213,6 +217,8 @@ ngx_int_t send_stored(Request& q);
 /// The stored body, or its variant, as buffers that point into the zone, the last one marked. nullptr: no
 /// body.
 ngx_chain_t* stored_body(Request& q);
+/// Bytes of the body, not encoded, of what is served.
+std::uint64_t served_size(const Request& q) noexcept;
 /// That the stored body goes out.
 void count_served(const Request& q) noexcept;
 void add_cache_status(Request& q, bool stored, std::optional<std::uint16_t> origin_status,

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cache/glue/encode.hpp"
+#include "cache/glue/passing.hpp"
 #include "cache/glue/purge.hpp"
 #include "cache/glue/request.hpp"
 #include "http/cache_status.hpp"
@@ -197,19 +198,24 @@ ngx_chain_t* stored_body(Request& q)
     ngx_chain_t* first = nullptr;
     ngx_chain_t** end = &first;
     ngx_buf_t* last = nullptr;
-    (q.variant ? q.variant : q.object).for_each_piece([&](std::span<const std::byte> piece) {
+    const auto add = [&](std::span<const std::byte> piece) {
         ngx_buf_t* buf = ngx::array<ngx_buf_t>(pool, 1);
         ngx_chain_t* link = ngx_alloc_chain_link(pool);
         if (link == nullptr) throw std::bad_alloc{};
         *buf = ngx_buf_t{};
         buf->pos = buf->start = reinterpret_cast<u_char*>(const_cast<std::byte*>(piece.data()));
         buf->last = buf->end = buf->pos + piece.size();
-        buf->memory = 1;  // the zone's: nobody may write there
+        buf->memory = 1;  // nobody may write there: it may be the zone's
         link->buf = last = buf;
         link->next = nullptr;
         *end = link;
         end = &link->next;
-    });
+    };
+    if (q.passing == nullptr) {
+        (q.variant ? q.variant : q.object).for_each_piece(add);
+    } else if (!q.passing->body().empty()) {
+        add(q.passing->body());
+    }
     if (last != nullptr) {
         last->last_buf = 1;
         last->last_in_chain = 1;
@@ -230,9 +236,14 @@ ngx_int_t send_stored(Request& q)
     return ngx_http_output_filter(&r, body);
 }
 
+std::uint64_t served_size(const Request& q) noexcept
+{
+    return q.passing != nullptr ? q.passing->body().size() : q.object.body_size();
+}
+
 void count_served(const Request& q) noexcept
 {
-    if (!q.variant) return observer.counted(Count::bytes_served, q.object.body_size());
+    if (!q.variant) return observer.counted(Count::bytes_served, served_size(q));
     observer.counted(Count::bytes_served, q.variant.body_size());
     observer.sent_encoded(q.coding, q.object.body_size() - q.variant.body_size());
 }

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kMostBuffers = 64;  ///< of one write
 constexpr unsigned kMostReads = 32;       ///< in a row, before others have their turn
+constexpr std::size_t kGlance = 512;      ///< bytes that a large string's header comes with
 constexpr ngx_msec_t kNever = 0;
 
 /// What is read goes through here into the reader; one for all, as no handler reads.
@@ -371,7 +372,7 @@ void Connection::read_all() noexcept
         }
         const std::span<char> direct = reader_->room();
         const ssize_t n = direct.empty()
-                              ? c_->recv(c_, inbox.data(), inbox.size())
+                              ? c_->recv(c_, inbox.data(), node_.sends_large() ? kGlance : inbox.size())
                               : c_->recv(c_, reinterpret_cast<u_char*>(direct.data()), direct.size());
         if (n == NGX_AGAIN) break;
         if (n <= 0) {

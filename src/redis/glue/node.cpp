@@ -13,7 +13,6 @@ namespace {
 constexpr ngx_msec_t kFailureLogMs = 10'000;
 constexpr ngx_msec_t kComplaintLogMs = 60'000;
 constexpr std::size_t kMostInFlight = 256;  ///< on a connection before another one is tried
-constexpr std::size_t kLarge = 32 * 1024;   ///< bytes of a command that others shall not wait behind
 
 /// Whether it was not said for so long; from now on it was.
 bool is_due(std::optional<ngx_msec_t>& last, ngx_msec_t pause) noexcept
@@ -51,7 +50,7 @@ Connection& Node::pick(const Command& command)
     if (connections_.size() == 1) return *connections_.front();
     if (command.size() >= kLarge) return *connections_.back();
     Connection* best = connections_.front().get();
-    const std::size_t most = usual_size_ < kLarge ? kMostInFlight : 1;
+    const std::size_t most = sends_large() ? 1 : kMostInFlight;
     for (const auto& connection : connections_) {
         if (connection->in_flight() < most && connection->unsent() < kLarge) return *connection;
         if (connection->in_flight() < best->in_flight()) best = connection.get();

@@ -62,11 +62,13 @@ public:
     void failed(std::string_view how) noexcept;
     void succeeded() noexcept;
     /// A string came: where they are large, commands are spread over the connections.
+    bool sends_large() const noexcept { return usual_size_ >= kLarge; }
     void note_size(std::size_t bytes) noexcept { usual_size_ = (usual_size_ * 15 + bytes) / 16; }
     /// It answers, but with an error that somebody should know of: into the log, at most once a minute.
     void complained(std::string_view error) noexcept;
 
 private:
+    static constexpr std::size_t kLarge = 32 * 1024;  ///< bytes that others shall not wait behind
     Connection& pick(const Command& command);
     void moved() noexcept;
     void let_go() noexcept;
