@@ -18,7 +18,7 @@ async function startEdge(name, first, args = []) {
     const [edge, app] = [port(first), port(first + 1)];
     start(`${name}-app`, 'node', [path.join(repo, 'docker/demo/server.mjs'), '--port', String(app), ...args]);
     const shipped = fs.readFileSync(path.join(repo, 'nginx-conf/minimal.conf'), 'utf8');
-    const http = /^http \{\n(.*)\}\s*$/ms.exec(shipped)[1].replace('listen 8080', `listen 127.0.0.1:${edge}`).replace('127.0.0.1:3000', `127.0.0.1:${app}`);
+    const http = /^http \{\n(.*)\}\s*$/ms.exec(shipped)[1].replace('listen 8080', `listen 127.0.0.1:${edge}`).replaceAll('127.0.0.1:3000', `127.0.0.1:${app}`);
     assert(http.includes(`listen 127.0.0.1:${edge};`) && http.includes(`http://127.0.0.1:${app};`), 'minimal.conf has the ports it should');
     await waitPort(app);
     await startNginx(name, { http });

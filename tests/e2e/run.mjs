@@ -9,6 +9,7 @@ import path from 'node:path';
 import WebSocket from 'ws';
 import { assert, equal, port, request, startOrigin, test as bareTest, until } from './lib/e2e.mjs';
 import { alive, processTree } from './lib/processes.mjs';
+import { shape } from './lib/picture.mjs';
 import { startRedis } from './lib/redis.mjs';
 
 const repo = process.env.EDGE_REPO;
@@ -119,6 +120,8 @@ async function demoIsAsPrinted(run) {
 await test('the demo: what it prints is true; Ctrl-C stops all of it', async () => {
     const run = await new Run(['--port', String(edge), '--foreground']).ready();
     await demoIsAsPrinted(run);
+    const thumbnail = await request(edge, '/photos/dogs.jpg?preset=sm', { headers: { Accept: 'image/webp,*/*' } });
+    equal([thumbnail.status, shape(thumbnail.body)], [200, 'webp 150x150'], 'a thumbnail');
     await until(() => /"GET \/api\/gallery HTTP\/1\.1" 200 \d+ HIT/.test(run.out), '--foreground shows the requests');
     const names = run.processes.map(({ command }) => command);
     for (const name of ['nginx', 'node']) assert(names.includes(name), `its processes are ${names}`);
