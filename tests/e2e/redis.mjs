@@ -143,7 +143,7 @@ await test('a body over redis_max stays in the zone', async () => {
     equal([how(await at(a, '/over')), how(await at(b, '/over')), await keys()], ['HIT zone', 'MISS', before]);
 });
 await test('what a full zone was not asked for lately is sent on without a place in it', async () => {
-    const small = await startNginx('small', conf(port(4), { size: '2m' }));
+    const small = await startNginx('small', conf(port(4), { size: '2m', more: `location /slowly { limit_rate 8k; edge_cache main redis=shared; proxy_pass http://127.0.0.1:${port(1)}; }` }));
     const c = port(4);
     const body = (n) => Buffer.alloc(40_000, `${n} of those that are passed on\n`);
     const target = (n) => `/passed?${n}`;
@@ -178,6 +178,15 @@ await test('what a full zone was not asked for lately is sent on without a place
     // What others wait for is theirs too.
     const together = await Promise.all(Array.from({ length: 20 }, () => at(c, target(77))));
     assert(together.every((answer) => answer.status === 200 && answer.body.equals(body(77))), 'all get it');
+    // Nor do they wait until its client has read it.
+    answers['/slowly'] = answers['/passed'];
+    await seen(a, '/slowly?79');
+    const slow = at(c, '/slowly?79');
+    await sleep(300);
+    const start = Date.now();
+    equal((await at(c, '/slowly?79', { 'If-None-Match': '"79"' })).status, 304);
+    assert(Date.now() - start < 1000, `it took ${Date.now() - start} ms`);
+    assert((await slow).body.equals(body(79)) && Date.now() - start > 1000, 'the first was still being sent');
     // Purged, it is not sent on.
     const purge = await request(c, '/purge', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"urls": ["http://edge${target(78)}"]}` });
     equal([purge.status, how(await at(c, target(78)))], [200, 'MISS']);

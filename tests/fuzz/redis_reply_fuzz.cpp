@@ -1,11 +1,13 @@
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "fuzz/input.hpp"
 #include "redis/reply.hpp"
 
 /// Any bytes as what a server answers, in pieces of any size: read without leaving them, within the limits,
-/// and the same whole as cut.
+/// and the same whole as cut, and as read to where the reader wants it.
 namespace {
 
 using namespace edge;
@@ -15,6 +17,7 @@ constexpr redis::ReplyLimits kLimits{.bytes = 16384, .elements = 64};
 struct Seen {
     std::string text;
     std::size_t total = 0;
+    redis::Memory kept;
 };
 
 void note(Seen& seen, const redis::Reply& reply)
@@ -32,6 +35,9 @@ void sink(void* self, const redis::Reply& reply) noexcept
     seen.total = 0;
     note(seen, reply);
     FUZZ_CHECK(seen.total <= kLimits.bytes + 64);
+    if (reply.memory == nullptr) return;
+    seen.kept = std::move(*reply.memory);
+    FUZZ_CHECK(reply.text.data() == seen.kept.get());
 }
 
 }
@@ -41,19 +47,31 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::Input input{data, size};
     const std::size_t step = input.byte() % 64 + 1U;
     fuzz::Copies copies;
-    std::string_view bytes = copies(input.rest());
+    const std::string_view bytes = copies(input.rest());
 
     Seen whole;
     redis::ReplyReader at_once{sink, &whole, kLimits};
     const bool well = at_once.feed(bytes);
     FUZZ_CHECK(well == at_once.error().empty());
 
-    Seen cut;
-    redis::ReplyReader in_pieces{sink, &cut, kLimits};
-    for (; !bytes.empty() && in_pieces.feed(bytes.substr(0, step));
-         bytes.remove_prefix(std::min(step, bytes.size()))) {
+    for (const bool direct : {false, true}) {
+        Seen cut;
+        redis::ReplyReader in_pieces{sink, &cut, kLimits};
+        std::string_view rest = bytes;
+        bool still = true;
+        while (still && !rest.empty()) {
+            const std::span<char> room = direct ? in_pieces.room() : std::span<char>{};
+            const std::string_view piece = rest.substr(0, room.empty() ? step : std::min(step, room.size()));
+            if (room.empty()) {
+                still = in_pieces.feed(piece);
+            } else {
+                std::copy(piece.begin(), piece.end(), room.begin());
+                still = in_pieces.take(piece.size());
+            }
+            rest.remove_prefix(piece.size());
+        }
+        // Cut, too much may be seen sooner.
+        if (well && in_pieces.error().empty()) FUZZ_CHECK(whole.text == cut.text);
     }
-    // Cut, too much may be seen sooner.
-    if (well && in_pieces.error().empty()) FUZZ_CHECK(whole.text == cut.text);
     return 0;
 }

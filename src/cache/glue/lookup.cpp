@@ -265,8 +265,11 @@ ngx_int_t look_up(Request& q)
 ngx_int_t serve_passing(Request& q)
 {
     const auto stored = Stored::from_zone(q.passing->meta());
-    if (stored && !q.conf->zone->purges.dead_on_arrival(stored->purgeable()) && !is_out_of_touch(q, *stored))
+    if (stored && !q.conf->zone->purges.dead_on_arrival(stored->purgeable()) &&
+        !is_out_of_touch(q, *stored)) {
+        end_flight(q);  // nobody shall wait for this client to read it
         return serve(q, *stored, Status::hit);
+    }
     observer.counted(Count::dead_on_arrival, 1);
     q.passing = nullptr;
     return NGX_DECLINED;
