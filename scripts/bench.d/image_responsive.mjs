@@ -13,7 +13,6 @@ const origin = await startOrigin(sources);
 const counters = path.join(dir, 'loop');
 fs.writeFileSync(counters, Buffer.alloc(4096), { mode: 0o666 });
 fs.chmodSync(counters, 0o666);
-// A zone in which not all sources have room: with new ones all the time, something has to go.
 const edge = startEdge('edge', { workers: 1, origin: origin.port, env: { LD_PRELOAD: loopCpu, EDGE_LOOP_CPU: counters } });
 await listening(edge, edge.port);
 
@@ -46,17 +45,17 @@ const fresh = () => {
     serial += 1;
     return edgeUrl(`n/${serial}/${names[serial % names.length]}`, 'w=300&h=300&fit=cover&fm=webp');
 };
-// Nothing rendered: what is asked for is refused as the original is the best, so that it goes out whole.
-const whole = () => {
+// The same originals through nginx alone: what it takes itself.
+const plain = () => {
     serial += 1;
-    return edgeUrl(`n/${serial}/${names[serial % names.length]}`, 'fm=original');
+    return `/plain/${serial}/${names[serial % names.length]}`;
 };
 const check = () => '';
 const phases = [
     ['nothing else', () => sleepFor(seconds)],
     ['renders', () => clients(edge.port, seconds, cached, check)],
     ['renders of new sources', () => clients(edge.port, seconds, fresh, check)],
-    ['new originals, as they are', () => clients(edge.port, seconds, whole, check)],
+    ['(originals, nginx alone)', () => clients(edge.port, seconds, plain, check)],
 ];
 const sleepFor = (s) => new Promise((resolve) => { setTimeout(() => resolve({ images: 0, seconds: s }), 1000 * s); });
 

@@ -161,6 +161,7 @@ export function startEdge(name, { workers, origin, http: more = '', env = {} }) 
                 edge_image_sign secret_file=${root}/key;
                 location / { edge_cache bench; proxy_pass http://127.0.0.1:${origin}; }
                 location = /tiny { return 200 tiny; }
+                location /plain/ { edge_image off; proxy_max_temp_file_size 0; proxy_pass http://127.0.0.1:${origin}; }
             }
         }`);
     const child = start(name, ['nginx', '-p', root, '-e', `${root}/error.log`, '-c', `${root}/nginx.conf`], { env });

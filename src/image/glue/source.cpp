@@ -23,6 +23,8 @@ namespace {
 
 /// Taken in one turn of the event loop: hashing and copying it takes well under a millisecond.
 constexpr std::size_t kEachTurn = 128 * 1024;
+/// Read from an upstream in one turn: a zone takes a copy of it too, and others may fetch at the same time.
+constexpr std::size_t kReadEachTurn = 32 * 1024;
 /// Of an answer that is no image: more is left to nginx itself.
 constexpr std::uint64_t kOtherLimit = 64 * 1024;
 constexpr std::size_t kStart = 32;
@@ -128,6 +130,15 @@ Source::Source(std::uint64_t most, Listener listener)
         ngx::resume(*r);
         ngx_http_run_posted_requests(c);
     };
+    read_on_.data = this;
+    read_on_.log = ngx_cycle->log;
+    read_on_.handler = [](ngx_event_t* event) noexcept {
+        ngx_http_request_t* r = static_cast<Source*>(event->data)->request_;
+        if (r == nullptr || r->upstream == nullptr || r->upstream->peer.connection == nullptr) return;
+        ngx_event_t* read = r->upstream->peer.connection->read;
+        read->ready = 1;
+        read->handler(read);
+    };
     tell_.data = this;
     tell_.log = ngx_cycle->log;
     tell_.handler = [](ngx_event_t* event) noexcept {
@@ -138,7 +149,7 @@ Source::Source(std::uint64_t most, Listener listener)
 
 Source::~Source()
 {
-    for (ngx_event_t* event : {&go_on_, &tell_}) {
+    for (ngx_event_t* event : {&go_on_, &read_on_, &tell_}) {
         if (event->posted) {
             ngx_delete_posted_event(event);
         }
@@ -191,9 +202,24 @@ void Source::forget_request() noexcept
 {
     request_ = nullptr;
     held_ = nullptr;
-    if (go_on_.posted) {
-        ngx_delete_posted_event(&go_on_);
+    for (ngx_event_t* event : {&go_on_, &read_on_}) {
+        if (event->posted) {
+            ngx_delete_posted_event(event);
+        }
     }
+}
+
+/// An upstream that is faster than we are is read to its end in one turn of the event loop, and a cache
+/// copies what is read: in the next turn is early enough for more.
+void Source::slow_down(ngx_http_request_t& r, const ngx_chain_t* in) noexcept
+{
+    for (; in != nullptr; in = in->next) since_pause_ += static_cast<std::size_t>(ngx_buf_size(in->buf));
+    if (since_pause_ < kReadEachTurn || r.upstream == nullptr || r.upstream->buffering) return;
+    since_pause_ = 0;
+    ngx_connection_t* upstream = r.upstream->peer.connection;
+    if (upstream == nullptr || !upstream->read->ready || upstream->read->eof) return;
+    upstream->read->ready = 0;
+    ngx_post_event(&read_on_, &ngx_posted_next_events);
 }
 
 void Source::finish(End end) noexcept
@@ -347,6 +373,7 @@ ngx_int_t Source::take_body(ngx_http_request_t& r, ngx_chain_t* in)
         }
         return NGX_OK;
     }
+    slow_down(r, in);
     if (in != nullptr && ngx_chain_add_copy(r.pool, &held_, in) != NGX_OK) return NGX_ERROR;
     if (go_on_.posted) return NGX_AGAIN;
     return take_some();

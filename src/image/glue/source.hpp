@@ -76,6 +76,7 @@ private:
     void forget_request() noexcept;
     ngx_int_t take_header(ngx_http_request_t& r);
     ngx_int_t take_body(ngx_http_request_t& r, ngx_chain_t* in);
+    void slow_down(ngx_http_request_t& r, const ngx_chain_t* in) noexcept;
     ngx_int_t take_some();
     bool take_buffer(ngx_buf_t& buf, std::size_t& budget);
     bool keep_bytes(const u_char* bytes, std::size_t n);
@@ -90,7 +91,9 @@ private:
     std::string start_;                      ///< its first bytes
     ngx_http_request_t* request_ = nullptr;  ///< while it lives and may be paused
     ngx_chain_t* held_ = nullptr;            ///< in the request's pool: came while paused
+    std::size_t since_pause_ = 0;            ///< bytes of the body, since its reading was left to a next turn
     ngx_event_t go_on_{};
+    ngx_event_t read_on_{};
     ngx_event_t tell_{};
     End end_ = End::failed;
     bool ended_ = false;
