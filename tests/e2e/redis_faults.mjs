@@ -26,10 +26,18 @@ async function used(what, by = load, least = 30) {
     await until(() => by.figures(since).redis.count >= least, `${what}: answers from Redis (${JSON.stringify(by.figures(since))})`, 20);
 }
 
+/** The log of purges is being read: otherwise what is in memory would soon be kept back, whatever comes next. */
+async function followed() {
+    const before = (await purgeLog(edge)).applied;
+    equal((await request(edge, '/edge_purge', { method: 'POST', body: JSON.stringify({ tags: ['of nothing'] }) })).status, 200, 'a purge');
+    await until(async () => (await purgeLog(edge)).applied > before, 'the log of purges is followed', 20);
+}
+
 /** Redis is used; then something is wrong for a while; then it is used again. No answer is wrong, late or missing. */
 async function fault(name, { begin, end, during = () => {}, lasts = 1500 }) {
     await test(name, async () => {
         await used('before');
+        await followed();
         const since = Date.now();
         await begin();
         await sleep(lasts);
