@@ -4,6 +4,12 @@
 
 namespace edge::websocket {
 
+namespace {
+
+constexpr std::uint64_t kMostToFit = 12000;  // bytes: eight segments of an Ethernet
+
+}
+
 BatchWindow::Verdict BatchWindow::on_message(std::uint64_t now_ms, std::uint32_t bytes, bool urgent) noexcept
 {
     const bool alone = messages_ == 0;
@@ -42,6 +48,8 @@ std::uint64_t BatchWindow::leaving(Cause cause, std::uint64_t now_ms) const noex
 {
     const std::uint64_t whole = segments_.whole(bytes_);
     if (takes_all(cause) || whole == 0) return bytes_;
+    // Of many segments the last one is a small share, which a write more costs too much for.
+    if (whole > kMostToFit) return bytes_;
     // A tail that would have to follow in a moment is not worth a write of its own.
     const bool tail_is_due = now_ms + limits_.delay_ms / 4 >= tail_since_ + limits_.delay_ms;
     return tail_is_due ? bytes_ : whole;
