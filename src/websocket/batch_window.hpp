@@ -10,7 +10,7 @@ namespace edge::websocket {
 
 /// Decides when messages held for one client leave in one write: the first after a pause at once, those after
 /// it together, when there are enough of them or the oldest has waited long enough. What would fill only a
-/// part of a segment then, at the end, stays while its own messages may still wait.
+/// part of a segment then, at the end of a few, stays while its own messages may still wait.
 ///
 /// Shape:  one object per connection; counts messages, owns no bytes.
 /// Units:  now_ms, deadline(): milliseconds of one monotonic clock. bytes: as they go on the wire.

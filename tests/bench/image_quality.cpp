@@ -28,6 +28,22 @@ struct Measured {
     double dissimilarity = 0;
 };
 
+/// The least quality, from 20 on, that is good enough.
+template <class IsGood>
+int least(const IsGood& is_good)
+{
+    int low = 20;
+    int high = 100;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (is_good(middle))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 /// What is asked of the encoders, and the answers so far.
 class Picture {
 public:
@@ -68,16 +84,7 @@ public:
     // The least quality that is as good.
     int equal_to(Format format, double wanted)
     {
-        int low = 20;
-        int high = 100;
-        while (low < high) {
-            const int middle = (low + high) / 2;
-            if (at(format, middle).dissimilarity <= wanted)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        return low;
+        return least([&](int quality) { return at(format, quality).dissimilarity <= wanted; });
     }
 
 private:
@@ -125,16 +132,7 @@ public:
     /// One quality for all, with which they are as good as the JPEGs on the average.
     int equal_to(Format format, double wanted)
     {
-        int low = 20;
-        int high = 100;
-        while (low < high) {
-            const int middle = (low + high) / 2;
-            if (at(format, middle).dissimilarity <= wanted)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        return low;
+        return least([&](int quality) { return at(format, quality).dissimilarity <= wanted; });
     }
 
 private:

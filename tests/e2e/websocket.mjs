@@ -11,7 +11,7 @@ import path from 'node:path';
 import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { assert, equal, port, request, sleep, start, startNginx, startOrigin, test, until, waitPort } from './lib/e2e.mjs';
-import { RawClient, checkMessage, frame, makeMessage, open, receiveMessages, responseText, sendMessages, startCounter, startRawServer, startServer } from './lib/websocket.mjs';
+import { RawClient, checkMessage, exchange, frame, makeMessage, open, receiveMessages, responseText, sendMessages, startCounter, startRawServer, startServer } from './lib/websocket.mjs';
 
 const dir = process.env.EDGE_DIR;
 const [edge, edgeTls, app, appTls, counted, raw, demo, appTwo] = [0, 1, 2, 3, 4, 5, 6, 7].map(port);
@@ -32,19 +32,7 @@ const largeMessage = (seq) => (seq % 3 === 2 ? Buffer.concat([Buffer.from(`${seq
 
 let held;
 const handlers = {
-    echo(socket) { socket.on('message', (data, binary) => socket.send(data, { binary })); },
-    // Both ways at once: what the client sends is checked here.
-    async both(socket, { url }) {
-        const n = Number(url.split('?')[1]);
-        const received = receiveMessages(socket, n);
-        await sendMessages(socket, n, { largest: 200000 });
-        try {
-            await received;
-            socket.send('all received');
-        } catch (error) {
-            socket.send(`server: ${error.message}`);
-        }
-    },
+    ...exchange,
     async events(socket, { url }) {
         const n = Number(url.split('?')[1]);
         for (let seq = 0; seq < n; seq += 1) {

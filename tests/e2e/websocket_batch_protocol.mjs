@@ -9,7 +9,7 @@ import path from 'node:path';
 import WebSocket from 'ws';
 import { Chromium } from './lib/chromium.mjs';
 import { assert, equal, port, request, startNginx, startOrigin, test, until } from './lib/e2e.mjs';
-import { open, receiveMessages, sendMessages, startServer } from './lib/websocket.mjs';
+import { exchange, open, receiveMessages, sendMessages, startServer } from './lib/websocket.mjs';
 
 const [edge, app] = [0, 1].map(port);
 const readme = fs.readFileSync(path.join(process.env.EDGE_REPO, 'README.md'), 'utf8');
@@ -25,18 +25,7 @@ const origin = await startOrigin(app, (incoming, outgoing) => {
     outgoing.end('<!doctype html><title>page</title>');
 });
 startServer(origin, {
-    echo(socket) { socket.on('message', (data, binary) => socket.send(data, { binary })); },
-    async both(socket, { url }) {
-        const n = Number(url.split('?')[1]);
-        const received = receiveMessages(socket, n);
-        await sendMessages(socket, n, { largest: 200000 });
-        try {
-            await received;
-            socket.send('all received');
-        } catch (error) {
-            socket.send(`app: ${error.message}`);
-        }
-    },
+    ...exchange,
     push(socket) {
         for (let i = 0; i < 300; i += 1) socket.send(i % 4 === 3 ? Buffer.from([i & 255, i >> 8, 255]) : JSON.stringify({ i, stage: '\ufeffgrößer – κόσμε 👩‍🔬' }));
         socket.send(large);

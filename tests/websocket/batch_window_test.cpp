@@ -232,6 +232,19 @@ BOOST_DATA_TEST_CASE(no_message_waits_longer_than_the_delay, boost::unit_test::d
     BOOST_TEST(longest == 20u);
 }
 
+BOOST_AUTO_TEST_CASE(of_many_segments_the_last_one_goes_with_the_others)
+{
+    for (const auto& [bytes, leaving] : {std::pair{11'050U, 11'000U}, std::pair{13'050U, 13'050U}}) {
+        BatchWindow window{{.messages = 9, .bytes = 90'000, .delay_ms = 20}};
+        window.fit(Segments{1000, 0});
+        window.on_message(1000, 1, false);
+        window.flushed();
+        window.on_message(1001, 1000, false);
+        window.on_message(1015, bytes - 1000, false);
+        BOOST_TEST(window.leaving(Cause::delay, 1016) == leaving);
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }

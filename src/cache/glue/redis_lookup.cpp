@@ -110,7 +110,7 @@ private:
         if (!answer.reply.is_string()) return give_up(Count::redis_unusable);
         observer.counted(Count::redis_bytes_read, answer.reply.text.size());
         if (parts_.count != 0) return take_part(answer.reply.text);
-        static std::vector<std::byte> meta;
+        static std::vector<std::byte> meta;  // used before this returns, and by no other thread
         auto value = parse_value(answer.reply.text, meta);
         if (!value) return give_up(Count::redis_unusable);
         const auto stored = Stored::from_zone(value->meta);

@@ -77,8 +77,6 @@ function edgeConf(site) {
         if (!content.includes(from)) throw new Error(`nginx-conf/app.conf has no "${from}" any more`);
         content = content.replaceAll(from, to);
     }
-    // Thumbnails are rendered, whether it says so yet or not.
-    if (!/location \/uploads\/ \{[^}]*edge_image on;/.test(content)) content = content.replace('location /uploads/ {', 'location /uploads/ { edge_image on;');
     content = content.replace(/^ *ssl_.*$/gm, '');  // loopback: what TLS costs is nginx's, and the same with and without the edge
     const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/temp/${kind};`).join(' ');
     return `load_module ${process.env.EDGE_MODULE};\nworker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/error.log warn;\n`

@@ -55,6 +55,22 @@ export function receiveMessages(socket, n) {
     return all;
 }
 
+/** For startServer: /echo, and /both?N, which sends N messages and checks the N that come. */
+export const exchange = {
+    echo(socket) { socket.on('message', (data, binary) => socket.send(data, { binary })); },
+    async both(socket, { url }) {
+        const n = Number(url.split('?')[1]);
+        const received = receiveMessages(socket, n);
+        await sendMessages(socket, n, { largest: 200000 });
+        try {
+            await received;
+            socket.send('all received');
+        } catch (error) {
+            socket.send(`server: ${error.message}`);
+        }
+    },
+};
+
 /** A client that is connected; `begin(socket)` is called before anything can have come. */
 export async function open(url, options = {}, begin = () => {}, protocols = []) {
     const socket = new WebSocket(url, protocols, options);
