@@ -127,7 +127,7 @@ my @refused = (
     ['location', 'edge_websocket_priority urgent;', qr/edge_websocket_priority: .*"?urgent"?.*event=/],
     ['location', 'edge_websocket_priority event=a; edge_websocket_priority event=b;', $twice],
     ['location', 'edge_websocket_compress;', $syntax],
-    ['location', 'edge_websocket_compress level=0;', qr/edge_websocket_compress: invalid level "0", expected 1 to 9, as in level=1/],
+    ['location', 'edge_websocket_compress level=0;', qr/edge_websocket_compress: invalid level "0", expected 1 to 9, as in level=5/],
     ['location', 'edge_websocket_compress window=8;', qr/edge_websocket_compress: invalid window "8", expected 9 to 15, as in window=15/],
     ['location', 'edge_websocket_compress memory=10;', qr/edge_websocket_compress: invalid memory "10", expected 4 to 9, as in memory=8/],
     ['location', 'edge_websocket_compress min=small;', qr/edge_websocket_compress: invalid min "small", expected as in min=1k/],

@@ -42,7 +42,7 @@ private:
 class Deflater {
 public:
     struct Settings {
-        int level = 1;  ///< 1 to 9
+        int level = 5;  ///< 1 to 9
         std::uint8_t window_bits =
             15;  ///< agreed, 8 to 15 (8 is done with 9: zlib's 9 never looks back 256 bytes)
         std::uint8_t memory_level =

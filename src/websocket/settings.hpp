@@ -16,7 +16,7 @@ struct RelaySettings {
     const PriorityRules* priority = nullptr;  ///< null: only control frames and engine.io's own packets
 
     // Compression towards the client.
-    int level = 1;                  ///< 1 to 9
+    int level = 5;                  ///< 1 to 9
     std::uint8_t memory_level = 8;  ///< 4 to 9
     /// Messages smaller than this go uncompressed: with a shared context, and without.
     std::uint32_t min_with_context = 32;

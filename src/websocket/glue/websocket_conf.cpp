@@ -167,7 +167,7 @@ char* set_websocket_compress(ngx_conf_t* cf, LocConf& conf)
     } else if (args.size() != 1 || ngx::view(args[0]) != "on") {
         Options options{cf};
         if (!options.size("min", 0, 1 << 30, "as in min=1k", compress.min) ||
-            !options.number("level", 1, 9, "1 to 9, as in level=1", compress.level) ||
+            !options.number("level", 1, 9, "1 to 9, as in level=5", compress.level) ||
             !options.number("window", 9, 15, "9 to 15, as in window=15", compress.window) ||
             !options.number("memory", 4, 9, "4 to 9, as in memory=8", compress.memory) ||
             !options.flag("context", compress.context) || !options.complex_value("if", compress.condition) ||
