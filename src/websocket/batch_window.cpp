@@ -20,8 +20,7 @@ BatchWindow::Verdict BatchWindow::on_message(std::uint64_t now_ms, std::uint32_t
     const std::uint64_t whole = segments_.whole(bytes_);
     if (whole != whole_before) tail_messages_ = 0;
     if (whole != bytes_ && tail_messages_++ == 0) tail_since_ = now_ms;
-    const bool after_pause =
-        !last_message_ || (now_ms > *last_message_ && now_ms - *last_message_ >= limits_.delay_ms);
+    const bool after_pause = !in_burst(now_ms);
     last_message_ = std::max(now_ms, last_message_.value_or(0));
     if (urgent)
         cause_ = Cause::urgent;

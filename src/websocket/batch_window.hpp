@@ -48,6 +48,11 @@ public:
         bytes_ += bytes;
         cause_ = Cause::urgent;
     }
+    /// Whether a message that came now would not be the first after a pause.
+    bool in_burst(std::uint64_t now_ms) const noexcept
+    {
+        return last_message_ && now_ms < *last_message_ + limits_.delay_ms;
+    }
     /// When what is held has to leave; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept;
     /// How many of the held_bytes() a flush for this cause takes, from the front.

@@ -64,6 +64,8 @@ public:
     /// literal.
     void replace_close(const Violation& instead) noexcept { instead_ = instead; }
 
+    /// Whether a message that came now would be held.
+    bool in_burst(std::uint64_t now_ms) const noexcept { return window_.in_burst(now_ms); }
     /// When flush() is due; nullopt: nothing is held.
     std::optional<std::uint64_t> deadline() const noexcept { return window_.deadline(); }
     /// What batches are made to fit.

@@ -86,6 +86,8 @@ public:
         if (!answers_until_) return flush;
         return flush ? std::min(*flush, *answers_until_) : answers_until_;
     }
+    /// Whether a message that came from the upstream now would be held (unless it is urgent).
+    bool in_burst(std::uint64_t now_ms) const noexcept { return down_.in_burst(now_ms); }
     /// Does what is due by the deadline; harmless at any other time.
     void on_deadline(std::uint64_t now_ms);
     /// Flushes what is held, whatever the deadline.

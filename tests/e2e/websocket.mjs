@@ -11,6 +11,7 @@ import path from 'node:path';
 import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { assert, equal, port, request, sleep, start, startNginx, startOrigin, test, until, waitPort } from './lib/e2e.mjs';
+import { processTree } from './lib/processes.mjs';
 import { RawClient, checkMessage, exchange, frame, makeMessage, open, receiveMessages, responseText, sendMessages, startCounter, startRawServer, startServer } from './lib/websocket.mjs';
 
 const dir = process.env.EDGE_DIR;
@@ -31,6 +32,7 @@ const sum = createHash('md5').update(filling).digest('hex');
 const largeMessage = (seq) => (seq % 3 === 2 ? Buffer.concat([Buffer.from(`${seq} ${sum} `), filling]) : makeMessage(seq));
 
 let held;
+let sides = [];
 const handlers = {
     ...exchange,
     async events(socket, { url }) {
@@ -41,6 +43,7 @@ const handlers = {
         }
     },
     hold(socket) { held = socket; },
+    busy(socket) { sides.push(socket); },
     async flood(socket, { url }) {
         held = socket;
         const n = Number(url.split('?')[1]);
@@ -78,6 +81,7 @@ const locations = `
         location /batch/ { edge_websocket_compress off; edge_websocket_batch delay=40ms; proxy_pass http://127.0.0.1:${app}; }
         location /small/ { edge_websocket_compress level=6 window=9 memory=4 context=off min=100; edge_websocket_batch messages=3 bytes=2k; edge_websocket_limit buffer=8k; proxy_pass http://127.0.0.1:${app}; }
         location /long/ { edge_websocket_batch messages=1000 delay=6s bytes=1m; edge_websocket_priority prefix=! event=done; proxy_pass http://127.0.0.1:${app}; }
+        location /pairs/ { edge_websocket_batch messages=2 delay=3s; proxy_pass http://127.0.0.1:${app}; }
         location /upstream/ { edge_websocket_compress upstream; proxy_pass http://127.0.0.1:${appTwo}; }
         location /raw/ { proxy_pass http://127.0.0.1:${raw}; }
         location /least/ { proxy_pass http://least/; }
@@ -242,6 +246,36 @@ await test('an urgent message takes those before it along', async () => {
         equal(times.map(([text]) => text), ['one', 'two', 'three', urgent]);
         assert(times[3][1] < 4000, `${urgent} came after ${times[3][1]} ms`);
         client.close();
+    }
+});
+
+await test('what goes at once does not wait for the batches of others that are worked on', async () => {
+    const [worker] = processTree(nginx.pid).slice(1);
+    const text = Array.from({ length: 120 }, (_, i) => event(i)).join('');
+    let came = 0;
+    const busy = [];
+    for (let i = 0; i < 30; i += 1) {
+        busy.push(await open(`ws://127.0.0.1:${edge}/pairs/busy`, {}, (socket) => socket.on('message', () => { came += 1; })));
+    }
+    const lone = await open(`ws://127.0.0.1:${edge}/busy`);
+    await until(() => sides.length === 31, 'the app has all connections');
+    const [loneSide] = sides.slice(-1);
+    try {
+        // All are in a burst when the worker finds everything at once: their batches first, the lone message last.
+        for (const side of sides.slice(0, -1)) side.send('a burst begins');
+        await until(() => came === 30, 'the bursts have begun');
+        process.kill(worker.pid, 'SIGSTOP');
+        for (const side of sides.slice(0, -1)) for (let i = 0; i < 10; i += 1) side.send(text);
+        loneSide.send('alone');
+        const before = new Promise((resolve) => { lone.once('message', () => resolve(came - 30)); });
+        await sleep(5);
+        process.kill(worker.pid, 'SIGCONT');
+        const overtook = await before;
+        assert(overtook < 100, `${overtook} of 300 messages of others came before it`);
+        await until(() => came === 330, 'all messages have come');
+    } finally {
+        for (const client of [lone, ...busy]) client.close();
+        sides = [];
     }
 });
 

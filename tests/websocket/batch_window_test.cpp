@@ -55,6 +55,18 @@ BOOST_FIXTURE_TEST_CASE(messages_inside_the_window_wait_for_its_end, Busy)
     BOOST_TEST(window.held_since() == 1010u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_burst_lasts_until_the_delay_has_passed_since_the_last_message, Busy)
+{
+    BOOST_TEST(!BatchWindow{{}}.in_burst(0));
+    BOOST_TEST(window.in_burst(1000));
+    BOOST_TEST(window.in_burst(1049));
+    BOOST_TEST(!window.in_burst(1050));
+    window.on_message(1040, 1, false);
+    BOOST_TEST(window.in_burst(1089));
+    BOOST_TEST(!window.in_burst(1090));
+    BOOST_TEST(window.in_burst(900), "a clock that jumped back");
+}
+
 BOOST_FIXTURE_TEST_CASE(a_message_after_a_pause_goes_at_once, Busy)
 {
     BOOST_TEST((window.on_message(1050, 1, false) == Verdict::flush));

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <utility>
 
 #include "nginx/barrier.hpp"
 #include "nginx/pool.hpp"
+#include "websocket/glue/later.hpp"
 #include "websocket/glue/tunnel_list.hpp"
 
 namespace edge::websocket {
@@ -18,7 +20,7 @@ namespace {
 constexpr std::uint64_t kClosePause = 5000;
 constexpr std::uint64_t kCloseTime = 60000;
 constexpr std::uint64_t kIdleAfter = 10000;
-/// Reads from each side before other connections have their turn.
+/// Reads from each side before other connections have their turn; while a batch is held it is one.
 constexpr unsigned kMostRounds = 8;
 
 /// Nothing stays in it between two events.
@@ -106,6 +108,7 @@ void Tunnel::steal_early_bytes()
     }
     posted_.event.handler = on_posted;
     timer_.event.handler = on_timer;
+    woken_later_ = Woken::by_socket;
     ngx_post_event(&posted_.event, &ngx_posted_events);
     TunnelList::add(*this);
     observer.opened();
@@ -179,9 +182,15 @@ void Tunnel::on_client_event(ngx_http_request_t* r) noexcept
     if (Tunnel* tunnel = find(*r)) tunnel->wake(Woken::by_socket);
 }
 
+/// A message that belongs to a batch need not be looked at before those of others that go at once.
 void Tunnel::on_upstream_event(ngx_http_request_t* r, ngx_http_upstream_t*) noexcept
 {
-    if (Tunnel* tunnel = find(*r)) tunnel->wake(Woken::by_socket);
+    Tunnel* const tunnel = find(*r);
+    if (tunnel == nullptr || tunnel->step_ != Step::running) return;
+    if (tunnel->relay_->in_burst(ngx_current_msec))
+        tunnel->wake_later(Woken::by_socket);
+    else
+        tunnel->wake(Woken::by_socket);
 }
 
 void Tunnel::on_posted(ngx_event_t* event) noexcept
@@ -190,18 +199,20 @@ void Tunnel::on_posted(ngx_event_t* event) noexcept
     ngx_connection_t* c = &tunnel.client_;
     ngx_http_set_log_request(c->log, &tunnel.r_);
     if (tunnel.step_ == Step::prepared) tunnel.take_over();
-    tunnel.wake(Woken::by_socket);
+    tunnel.wake(std::exchange(tunnel.woken_later_, Woken::by_timer));
     ngx_http_run_posted_requests(c);
 }
 
 void Tunnel::on_timer(ngx_event_t* event) noexcept
 {
-    Tunnel& tunnel = *reinterpret_cast<Hook*>(event)->tunnel;
-    ngx_connection_t* c = &tunnel.client_;
-    ngx_http_set_log_request(c->log, &tunnel.r_);
     event->timedout = 0;
-    tunnel.wake(Woken::by_timer);
-    ngx_http_run_posted_requests(c);
+    reinterpret_cast<Hook*>(event)->tunnel->wake_later(Woken::by_timer);
+}
+
+void Tunnel::wake_later(Woken by) noexcept
+{
+    if (by == Woken::by_socket) woken_later_ = by;
+    Later::add(posted_.event);
 }
 
 /// Everything that happens to a running tunnel comes through here; the tunnel may be gone afterwards.
@@ -257,8 +268,9 @@ Tunnel::Next Tunnel::run(Woken by)
     bool moved = false;
     unsigned round = 0;
     for (bool more = true; more; moved |= more) {
-        if (round++ == kMostRounds) {
-            ngx_post_event(&posted_.event, &ngx_posted_next_events);
+        const bool batch_grows = round == 1 && relay_->in_burst(now) && upstream_.read->ready;
+        if (batch_grows || round++ == kMostRounds) {
+            wake_later(Woken::by_socket);
             break;
         }
         more = read_upstream(now);

@@ -69,6 +69,8 @@ private:
     static void on_posted(ngx_event_t* event) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
 
+    /// Wakes it when others have had their turn.
+    void wake_later(Woken by) noexcept;
     void steal_early_bytes();
     void take_over() noexcept;
     void detach() noexcept;
@@ -122,6 +124,7 @@ private:
     CloseCode close_code_ = CloseCode::abnormal;
     Agreement::Mode mode_;
     Step step_ = Step::prepared;
+    Woken woken_later_ = Woken::by_timer;
     bool header_sent_ = false;
     bool client_ended_ = false;  // nothing more comes from it
     bool client_lost_ = false;   // nor goes to it

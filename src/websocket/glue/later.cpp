@@ -1,0 +1,49 @@
+#include "websocket/glue/later.hpp"
+
+#include <cstdint>
+#include <ctime>
+
+namespace edge::websocket {
+
+namespace {
+
+constexpr std::uint64_t kNsPerTurn = 200'000;
+
+constinit ngx_queue_t waiting{};
+constinit ngx_event_t runner{};
+
+std::uint64_t now_ns() noexcept
+{
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void run(ngx_event_t*) noexcept
+{
+    const std::uint64_t end = now_ns() + kNsPerTurn;
+    do {
+        if (ngx_queue_empty(&waiting)) return;
+        ngx_event_t* const event = ngx_queue_data(ngx_queue_head(&waiting), ngx_event_t, queue);
+        ngx_delete_posted_event(event);
+        event->handler(event);
+    } while (now_ns() < end);
+    if (!ngx_queue_empty(&waiting)) {
+        ngx_post_event(&runner, &ngx_posted_next_events);
+    }
+}
+
+}
+
+void Later::add(ngx_event_t& event) noexcept
+{
+    if (waiting.next == nullptr) {
+        ngx_queue_init(&waiting);
+        runner.handler = run;
+    }
+    runner.log = ngx_cycle->log;
+    ngx_post_event(&event, &waiting);
+    ngx_post_event(&runner, &ngx_posted_events);
+}
+
+}
