@@ -182,5 +182,16 @@ await test('not one answer was wrong or missing', async () => {
     const log = nginx.log().split('\n').filter((line) => line.includes('edge: redis'));
     assert(log.length < 400, `${log.length} lines about Redis in the log`);
 });
+await test('replicas=on with across=redis: who has the lock, or waits for it, asks the master', async () => {
+    const reader = await startNginx('across', keyEdge(second, origin, `${cluster.urls[5]} cluster=on replicas=on timeout=300ms`,
+        { cache: 'edge_cache_collapse on across=redis;' }));
+    const masters = (await cluster.masters()).map(({ server }) => server);
+    const replicas = cluster.servers.filter((server) => !masters.includes(server));
+    const before = { masters: await gets(masters), replicas: await gets(replicas) };
+    for (let n = 0; n < 20; n += 1) equal((await request(second, `/k/${3_000_000 + n}`)).status, 200);
+    const after = { masters: await gets(masters), replicas: await gets(replicas) };
+    assert(after.replicas - before.replicas >= 20 && after.masters - before.masters >= 20, `GETs: ${JSON.stringify({ before, after })}`);
+    await reader.stop();
+});
 await nginx.stop();
 await other.stop();
