@@ -131,8 +131,10 @@ await test('the slot with the log of purges moves: it is read there from its key
 await test('a master is killed, the one with the log of purges: its replica takes over', async () => {
     const victim = await cluster.ownerOf(await cluster.servers[0].command('CLUSTER', 'KEYSLOT', 'edge:{purges}:log'));
     const since = Date.now();
+    const { openings } = await node(victim.server);
     await victim.server.kill();
-    await until(async () => (await node(victim.server)).breakers_open === 2, 'both workers have given it up', 10);
+    // Not for long: once another is master this one is no node of theirs any more.
+    await until(async () => (await node(victim.server)).openings >= openings + 2, 'both workers have given it up', 10);
     await until(async () => { const now = await cluster.masters(); return now.length === 3 && !now.some(({ server }) => server === victim.server); }, 'another master', 20);
     await allMastersAreAsked('after the failover');
     await redisIsUsed('after the failover', 100);
@@ -172,12 +174,13 @@ await test('replicas=on: reads go to replicas, writes to masters', async () => {
     equal(await gets(replicas), unread, 'GETs at replicas without replicas=on');
     const reader = await startNginx('reader', keyEdge(second, origin, `${cluster.urls[5]} cluster=on replicas=on timeout=300ms`));
     const before = await Promise.all(replicas.map((server) => server.calls('get')));
+    const redirected = await errors(replicas, 'MOVED');
     const more = new KeyLoad(second);
     try {
         await until(async () => (await Promise.all(replicas.map((server) => server.calls('get')))).every((n, i) => n > before[i] + 20),
             'each replica is asked', 15);
         await until(() => more.figures().redis.count > 100, 'answers from replicas', 15);
-        equal(await errors(replicas, 'MOVED'), 0, 'redirections of replicas');
+        equal(await errors(replicas, 'MOVED'), redirected, 'redirections of replicas');
         const since = Date.now();
         await replicas[0].kill();
         await sleep(1500);
