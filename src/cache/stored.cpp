@@ -1,6 +1,8 @@
 #include "cache/stored.hpp"
 
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -32,14 +34,34 @@ constexpr std::pair<std::string_view, FieldKind> kKinds[] = {
     {"www-authenticate", FieldKind::www_authenticate},
 };
 
+// The names of one length as a list.
+constexpr std::size_t kNoLength = 17;
+constexpr std::uint8_t kNone = 0xff;
+constexpr auto kFirstOfLength = [] {
+    std::array<std::uint8_t, kNoLength> first{};
+    first.fill(kNone);
+    for (std::uint8_t i = std::size(kKinds); i-- != 0;) first[kKinds[i].first.size()] = i;
+    return first;
+}();
+constexpr auto kNextOfLength = [] {
+    std::array<std::uint8_t, std::size(kKinds)> next{};
+    next.fill(kNone);
+    for (std::uint8_t i = 0; i < next.size(); ++i) {
+        for (std::uint8_t other = i + 1; other < next.size() && next[i] == kNone; ++other) {
+            if (kKinds[other].first.size() == kKinds[i].first.size()) next[i] = other;
+        }
+    }
+    return next;
+}();
+
 constexpr char lower(char c) noexcept
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
+/// Of the same length, not 0.
 bool same_name(std::string_view lower_case, std::string_view any_case) noexcept
 {
-    if (lower_case.size() != any_case.size()) return false;
     for (std::size_t i = 0; i < any_case.size(); ++i) {
         if (lower(any_case[i]) != lower_case[i]) return false;
     }
@@ -55,8 +77,9 @@ bool inside(std::size_t offset, std::size_t size, std::size_t end) noexcept
 
 FieldKind classify_field(std::string_view name) noexcept
 {
-    for (const auto& [known, kind] : kKinds) {
-        if (same_name(known, name)) return kind;
+    if (name.size() >= kNoLength) return FieldKind::other;
+    for (std::uint8_t i = kFirstOfLength[name.size()]; i != kNone; i = kNextOfLength[i]) {
+        if (same_name(kKinds[i].first, name)) return kKinds[i].second;
     }
     return FieldKind::other;
 }

@@ -57,6 +57,9 @@ private:
 
 constinit Spares spares;
 
+constexpr std::size_t kMostInboxes = 128;
+std::size_t inboxes = 0;
+
 }
 
 void Recycle::operator()(char* memory) const noexcept
@@ -75,6 +78,31 @@ Memory take_memory(std::size_t bytes) noexcept
         if (char* found = spares.take(bytes, capacity)) return {found, Recycle{capacity}};
     }
     return {new (std::nothrow) char[capacity], Recycle{capacity}};
+}
+
+std::span<char> Inbox::room() noexcept
+{
+    if (memory_.use_count() == 1) return {at_, kSize};
+    Memory fresh = take_memory(kSize);
+    if (!fresh) return {};
+    at_ = fresh.get();
+    ++inboxes;
+    try {
+        memory_ = {fresh.get(), [recycle = fresh.get_deleter()](char* memory) noexcept {
+                       --inboxes;
+                       recycle(memory);
+                   }};
+    } catch (...) {  // the memory is given back already
+        static_cast<void>(fresh.release());
+        return {};
+    }
+    static_cast<void>(fresh.release());
+    return {at_, kSize};
+}
+
+bool Inbox::may_keep() noexcept
+{
+    return inboxes < kMostInboxes;
 }
 
 }

@@ -203,7 +203,7 @@ ReplyReader::~ReplyReader() = default;
 
 /// Strings are what comes most, and what is large: between two replies those at the front of `bytes` are
 /// handed over where they lie; one whose end has not come is collected here. What is left then is hiredis'.
-bool ReplyReader::take_strings(std::string_view& bytes) noexcept
+bool ReplyReader::take_strings(std::string_view& bytes, const SharedMemory* shared) noexcept
 {
     while (!bytes.empty() && !state_->stopped) {
         const Announced next = announced(bytes);
@@ -214,13 +214,13 @@ bool ReplyReader::take_strings(std::string_view& bytes) noexcept
             break;
         }
         bytes.remove_prefix(next.header);
-        if (!take_string(bytes, next.size)) return false;
+        if (!take_string(bytes, next.size, shared)) return false;
     }
     return true;
 }
 
 /// The header's beginning came with earlier bytes.
-bool ReplyReader::complete_header(std::string_view& bytes) noexcept
+bool ReplyReader::complete_header(std::string_view& bytes, const SharedMemory* shared) noexcept
 {
     Header& header = state_->header;
     const std::size_t before = header.size();
@@ -233,11 +233,11 @@ bool ReplyReader::complete_header(std::string_view& bytes) noexcept
     header.cut(next.what == Announced::What::other ? before : 0);
     if (next.what == Announced::What::other) return true;
     bytes.remove_prefix(next.header - before);
-    return take_string(bytes, next.size);
+    return take_string(bytes, next.size, shared);
 }
 
 /// `bytes` are what has come of a string of `size` bytes and of what follows it.
-bool ReplyReader::take_string(std::string_view& bytes, std::size_t size) noexcept
+bool ReplyReader::take_string(std::string_view& bytes, std::size_t size, const SharedMemory* shared) noexcept
 {
     State& state = *state_;
     if (size > state.limits.bytes) return refuse(kTooLarge);
@@ -255,6 +255,7 @@ bool ReplyReader::take_string(std::string_view& bytes, std::size_t size) noexcep
     Reply reply;
     reply.type = Reply::Type::string;
     reply.text = bytes.substr(0, size);
+    reply.shared = shared;
     bytes.remove_prefix(whole);
     state.sink(state.owner, reply);
     return true;
@@ -290,7 +291,7 @@ bool ReplyReader::take(std::size_t n) noexcept
     return true;
 }
 
-bool ReplyReader::feed(std::string_view bytes) noexcept
+bool ReplyReader::feed(std::string_view bytes, const SharedMemory* shared) noexcept
 {
     State& state = *state_;
     redisReader* reader = state.reader;
@@ -302,9 +303,9 @@ bool ReplyReader::feed(std::string_view bytes) noexcept
         if (!take(n)) return false;
         bytes.remove_prefix(n);
     }
-    if (!state.header.empty() && !complete_header(bytes)) return false;
+    if (!state.header.empty() && !complete_header(bytes, shared)) return false;
     const bool between = reader->ridx < 0 && reader->pos == reader->len && state.header.empty();
-    if (between && !take_strings(bytes)) return false;
+    if (between && !take_strings(bytes, shared)) return false;
     if (bytes.empty() || state.stopped) return true;
 
     for (const std::string_view part : {state.header.view(), bytes}) {
@@ -324,7 +325,7 @@ bool ReplyReader::feed(std::string_view bytes) noexcept
             return refuse("a reply of a kind that RESP2 has not");
         }
         std::string_view rest{reader->buf + reader->pos, reader->len - reader->pos};
-        if (!take_strings(rest)) return false;
+        if (!take_strings(rest, nullptr)) return false;
         reader->pos = reader->len - rest.size();
     } while (reader->pos != reader->len && !state.stopped);
     if (reader->len - reader->pos > state.limits.bytes + 64) return refuse(kTooLarge);

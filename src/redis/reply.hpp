@@ -22,6 +22,8 @@ struct Reply {
     std::span<const Reply> elements{};  ///< of an array
     /// Where `text` lies when that is memory of its own, which the receiver may take.
     Memory* memory = nullptr;
+    /// Where `text` lies together with others, when that may be kept.
+    const SharedMemory* shared = nullptr;
 
     bool is_nil() const noexcept { return type == Type::nil; }
     bool is_string() const noexcept { return type == Type::string; }
@@ -61,8 +63,8 @@ public:
     /// As feed().
     bool take(std::size_t n) noexcept;
     /// false: this is no RESP, or more than the limits allow, or there is no memory; nothing may be fed any
-    /// more and error() says why.
-    bool feed(std::string_view bytes) noexcept;
+    /// more and error() says why. `shared`: nullptr, or whose memory the bytes are.
+    bool feed(std::string_view bytes, const SharedMemory* shared = nullptr) noexcept;
     /// From within the sink: nothing more is handed over.
     void stop() noexcept;
     std::string_view error() const noexcept;
@@ -70,9 +72,9 @@ public:
 private:
     class Header;
     struct State;
-    bool take_strings(std::string_view& bytes) noexcept;
-    bool complete_header(std::string_view& bytes) noexcept;
-    bool take_string(std::string_view& bytes, std::size_t size) noexcept;
+    bool take_strings(std::string_view& bytes, const SharedMemory* shared) noexcept;
+    bool complete_header(std::string_view& bytes, const SharedMemory* shared) noexcept;
+    bool take_string(std::string_view& bytes, std::size_t size, const SharedMemory* shared) noexcept;
     bool refuse(std::string_view why) noexcept;
     std::unique_ptr<State> state_;
 };

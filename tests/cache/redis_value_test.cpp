@@ -114,6 +114,19 @@ BOOST_FIXTURE_TEST_CASE(header_lines_that_would_be_two_are_refused, Sample)
         const auto bad = encode_stored({.key = "k", .fields = lines});
         BOOST_TEST(!parsed(encode_value(bad, {}, 0, 0, 0, kPosition)));
     }
+    // Wherever it is in texts of whatever length.
+    for (std::size_t size = 1; size < 50; ++size) {
+        for (std::size_t at = 0; at < size; ++at) {
+            for (const char c : {'\r', '\n', '\0', '\t', '\x0b', '\x8d'}) {
+                std::string value(size, 'x');
+                value[at] = c;
+                const std::vector<Field> lines{{"a", "b"}, {"x-what", value}, {"z", ""}};
+                const auto block = encode_stored({.key = "k\r\n", .fields = lines});
+                const bool breaks = c == '\r' || c == '\n' || c == '\0';
+                BOOST_REQUIRE(!parsed(encode_value(block, {}, 0, 0, 0, kPosition)) == breaks);
+            }
+        }
+    }
     const auto one = encode_stored({.status = 101, .key = "k", .fields = {}});
     BOOST_TEST(!parsed(encode_value(one, {}, 0, 0, 0, kPosition)));
 }

@@ -3,22 +3,24 @@
 // log-expects: exited on signal 9
 import http from 'node:http';
 import { assert, equal, port, request, sleep, startNginx, startOrigin, test, until } from './lib/e2e.mjs';
+import { startFaultProxy } from './lib/fault_proxy.mjs';
 import { processTree } from './lib/processes.mjs';
 import { startRedis } from './lib/redis.mjs';
 
 const [origin, redisPort] = [port(0), port(1)];
-const edges = [port(2), port(3)];
+const edges = [port(2), port(3), port(4)];
 const times = new Map();
 let pause = 300;
+const bodyOf = (target) => `the body of ${target}`.repeat(target.startsWith('/large/') ? 4000 : 1);
 await startOrigin(origin, (incoming, outgoing) => {
     times.set(incoming.url, (times.get(incoming.url) ?? 0) + 1);
     const [, , what] = incoming.url.split('/');
     const headers = { 'Cache-Control': what === 'nostore' ? 'no-store' : 'max-age=600', ...(what.startsWith('alone') ? {} : { 'Surrogate-Key': 'all' }) };
-    setTimeout(() => outgoing.writeHead(200, headers).end(`the body of ${incoming.url}`), pause);
+    setTimeout(() => outgoing.writeHead(200, headers).end(bodyOf(incoming.url)), pause);
 });
 const redis = await startRedis('redis', { port: redisPort });
-const conf = (n) => ({ workers: 2, main: 'events { worker_connections 4096; }', http: `
-    edge_redis shared redis://127.0.0.1:${redisPort} cut_off=2s timeout=200ms;
+const conf = (n, port = redisPort) => ({ workers: 2, main: 'events { worker_connections 4096; }', http: `
+    edge_redis shared redis://127.0.0.1:${port} cut_off=2s timeout=200ms;
     edge_zone main size=16m;
     edge_cache main redis=shared;
     edge_cache_tag_header Surrogate-Key;
@@ -36,18 +38,71 @@ const conf = (n) => ({ workers: 2, main: 'events { worker_connections 4096; }', 
     }` });
 const hosts = [];
 for (const n of [0, 1]) hosts.push(await startNginx(`edge${n}`, conf(n)));
-const known = (n) => until(async () => JSON.parse((await request(edges[n], '/edge_status')).body).redis.purge_logs[0].in_touch, 'the purges are known');
+const statusOf = async (n) => JSON.parse((await request(edges[n], '/edge_status')).body).redis;
+const known = (n) => until(async () => (await statusOf(n)).purge_logs[0].in_touch, 'the purges are known');
+/** Answers of Redis that did not come in time, or not at all. */
+const unheard = async () => (await Promise.all([0, 1].map(statusOf))).flatMap(({ nodes }) => nodes)
+    .reduce((sum, { errors: { timed_out: late, lost, refused } }) => sum + late + lost + refused, 0);
 const agents = edges.map(() => new http.Agent({ keepAlive: true, maxSockets: 500 }));
 /** `count` requests at once, half to each host. */
 const burst = (target, count) => Promise.all(Array.from({ length: count }, (_, i) => request(edges[i % 2], target, { agent: agents[i % 2] })));
 
 await test('1000 clients of two hosts with two workers: one request reaches the origin', async () => {
     await Promise.all([known(0), known(1)]);
-    for (const target of ['/a/cold', '/a/cold2', '/a/cold3']) {
+    let well = 0;
+    for (let round = 0; well < 3; round += 1) {
+        const target = `/a/cold${round}`;
+        const before = await unheard();
         const answers = await burst(target, 1000);
+        for (const answer of answers) equal([answer.status, answer.body.toString()], [200, bodyOf(target)]);
+        // Redis gets no processor for its time-out on a machine that is loaded enough: then hosts ask, as they have to.
+        if (times.get(target) !== 1 && round < 10 && await unheard() > before) continue;
         equal(times.get(target), 1, `requests for ${target} that reached the origin`);
-        for (const answer of answers) equal([answer.status, answer.body.toString()], [200, `the body of ${target}`]);
+        well += 1;
     }
+});
+await test('a host that Redis does not answer asks at once; another one waits for it when Redis is back', async () => {
+    pause = 1500;
+    await redis.pause();
+    const begun = performance.now();
+    const first = request(edges[0], '/a/silent');
+    await until(() => times.get('/a/silent') === 1, 'the origin is asked');
+    const took = performance.now() - begun;
+    assert(took < 350, `the origin was asked after ${took} ms: later than one time-out`);
+    await sleep(300);
+    await redis.resume();
+    await sleep(100);
+    const answers = await Promise.all([first, request(edges[1], '/a/silent')]);
+    for (const answer of answers) equal([answer.status, answer.body.toString()], [200, bodyOf('/a/silent')]);
+    equal(times.get('/a/silent'), 1, 'requests that reached the origin');
+    pause = 300;
+});
+await test('who waits for another host looks again when one answer of Redis is late', async () => {
+    pause = 1500;
+    const both = [request(edges[0], '/a/blink')];
+    await until(() => times.get('/a/blink') === 1, 'the origin is asked');
+    both.push(request(edges[1], '/a/blink'));
+    await sleep(200);
+    await redis.pause();
+    await sleep(280);
+    await redis.resume();
+    for (const answer of await Promise.all(both)) equal([answer.status, answer.body.toString()], [200, bodyOf('/a/blink')]);
+    equal(times.get('/a/blink'), 1, 'requests that reached the origin');
+    pause = 300;
+});
+await test('the lead ends when the value is in Redis, however long its way there', async () => {
+    const proxy = await startFaultProxy({ host: '127.0.0.1', port: redisPort }, port(5));
+    const far = await startNginx('edge2', conf(2, port(5)));
+    await known(2);
+    proxy.slow = { over: 10_000, ms: 60 };  // one piece or two
+    const first = request(edges[2], '/large/far');
+    await until(() => times.get('/large/far') === 1, 'the origin is asked');
+    const answers = await Promise.all([first, request(edges[1], '/large/far')]);
+    for (const answer of answers) equal([answer.status, answer.body.toString() === bodyOf('/large/far')], [200, true]);
+    equal(times.get('/large/far'), 1, 'requests that reached the origin');
+    equal(answers[1].headers['x-cache'], 'HIT redis', 'the other host has it from Redis');
+    await far.stop();
+    await proxy.close();
 });
 await test('an answer that others may not have lets them ask for themselves at once', async () => {
     const begun = performance.now();
@@ -105,7 +160,7 @@ await test('without Redis each host collapses by itself', async () => {
     await redis.kill();
     for (const target of ['/a/alone', '/a/alone2']) {
         const answers = await burst(target, 100);
-        for (const answer of answers) equal([answer.status, answer.body.toString()], [200, `the body of ${target}`]);
+        for (const answer of answers) equal([answer.status, answer.body.toString()], [200, bodyOf(target)]);
     }
     for (const target of ['/a/alone', '/a/alone2']) equal(times.get(target), 2, `requests for ${target}, one of each host`);
 });

@@ -51,4 +51,34 @@ BOOST_AUTO_TEST_CASE(any_number_of_any_size_may_be_taken_and_given_back)
     BOOST_TEST(!!last);
 }
 
+BOOST_AUTO_TEST_CASE(an_inbox_is_read_into_again_unless_somebody_keeps_what_is_in_it)
+{
+    Inbox inbox;
+    const std::span<char> first = inbox.room();
+    BOOST_REQUIRE(first.size() == Inbox::kSize);
+    BOOST_TEST(static_cast<const void*>(inbox.room().data()) == first.data());
+    std::fill(first.begin(), first.end(), 'a');
+    SharedMemory kept = inbox.memory();
+    const std::span<char> second = inbox.room();
+    BOOST_TEST(static_cast<const void*>(second.data()) != first.data());
+    std::fill(second.begin(), second.end(), 'b');
+    BOOST_TEST(kept.get()[Inbox::kSize - 1] == 'a');
+    kept = {};
+    BOOST_TEST(static_cast<const void*>(inbox.room().data()) == second.data());
+}
+
+BOOST_AUTO_TEST_CASE(not_everything_may_be_kept)
+{
+    Inbox inbox;
+    std::vector<SharedMemory> kept;
+    while (Inbox::may_keep()) {
+        BOOST_REQUIRE(!inbox.room().empty());
+        kept.push_back(inbox.memory());
+    }
+    BOOST_TEST(kept.size() * Inbox::kSize <= 16U * 1024 * 1024);
+    BOOST_TEST(!inbox.room().empty());  // reading goes on
+    kept.clear();
+    BOOST_TEST(Inbox::may_keep());
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -245,4 +245,30 @@ BOOST_AUTO_TEST_CASE(an_error_is_told_by_its_first_word)
     BOOST_TEST(!reply.error_is("LOADING"));
 }
 
+BOOST_AUTO_TEST_CASE(a_string_that_lies_in_what_was_read_says_so)
+{
+    struct Seen {
+        std::vector<const SharedMemory*> shared;
+        std::vector<std::string> texts;
+        static void sink(void* self, const Reply& reply) noexcept
+        {
+            auto& seen = *static_cast<Seen*>(self);
+            seen.shared.push_back(reply.shared);
+            seen.texts.emplace_back(reply.text);
+        }
+    };
+    Inbox inbox;
+    const std::span<char> room = inbox.room();
+    const std::string_view bytes = "$3\r\none\r\n+two\r\n$5\r\nthree\r\n$4\r\nfo";
+    bytes.copy(room.data(), room.size());
+    const SharedMemory* const memory = &inbox.memory();
+    Seen seen{};
+    ReplyReader reader{Seen::sink, &seen};
+    BOOST_TEST(reader.feed({room.data(), bytes.size()}, memory));
+    BOOST_TEST(reader.feed("ur\r\n", memory));
+    BOOST_TEST((seen.texts == std::vector<std::string>{"one", "two", "three", "four"}));
+    // Behind one that hiredis has read they lie in its memory, and one that came in pieces in its own.
+    BOOST_TEST((seen.shared == std::vector<const SharedMemory*>{memory, nullptr, nullptr, nullptr}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -223,7 +223,7 @@ void finish_fill(Request& q)
     const bool findable = arrive(q);
     end_flight(q);
     const bool shared = findable && store_in_redis(q, q.object.meta());
-    if (q.across != nullptr) shared ? q.across->done() : q.across->refused();
+    if (q.across != nullptr && !shared) q.across->refused();
     encode_arrived(q);
     observer.counted(Count::fill_finished, 1);
     observer.counted(Count::bytes_stored, size);
@@ -282,9 +282,8 @@ bool renew_stored(Request& q, bool not_modified)
     if (verdict.store() && tags && !q.renewed.empty()) {
         q.stored_ttl = time_to_live(verdict.lifetime, ngx_time());
         // How far purges were known when its body was asked for, the answer to a HEAD does not say.
-        const bool shared =
-            q.zone->replace_meta(q.object, q.renewed) && not_modified && store_in_redis(q, q.renewed);
-        if (shared && q.across != nullptr) q.across->done();
+        if (q.zone->replace_meta(q.object, q.renewed) && not_modified)
+            static_cast<void>(store_in_redis(q, q.renewed));
     } else {
         forget(q);
     }

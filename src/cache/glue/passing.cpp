@@ -37,6 +37,9 @@ Passing::Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value
         body_ = value.body;
     } else if (value.body.size() < kLarge) {
         more = value.body.size();
+    } else if (reply.shared != nullptr && redis::Inbox::may_keep()) {
+        shared_ = *reply.shared;
+        body_ = value.body;
     } else {
         memory_ = redis::take_memory(value.body.size());
         if (!memory_) throw std::bad_alloc{};

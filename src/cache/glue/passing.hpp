@@ -17,8 +17,8 @@ public:
     /// end.
     static bool has_room(std::size_t bytes) noexcept;
 
-    /// Takes the memory that `reply` lies in, if it has its own, else copies into `pool`. `value` was read
-    /// from it. Throws std::bad_alloc.
+    /// Takes the memory that `reply` lies in if it has its own, keeps it if it is large, else copies into
+    /// `pool`. `value` was read from it. Throws std::bad_alloc.
     Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value);
     ~Passing();
     Passing(const Passing&) = delete;
@@ -31,6 +31,7 @@ private:
     std::span<const std::byte> meta_;
     std::span<const std::byte> body_;
     redis::Memory memory_;
+    redis::SharedMemory shared_;
 };
 
 }

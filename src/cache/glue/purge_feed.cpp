@@ -16,6 +16,7 @@ namespace {
 constexpr ngx_msec_t kLook = 250;    ///< ms: how often a worker looks whether the log needs a follower
 constexpr ngx_msec_t kReopen = 250;  ///< ms after the reading connection was lost
 constexpr ngx_msec_t kTrimEvery = 30'000;
+constexpr unsigned kMostHops = 4;                 ///< without that pause, behind a log that moves
 constexpr std::string_view kMostLines = "512";    ///< entries read at once
 constexpr std::string_view kMostKept = "262144";  ///< entries in the log; four times what a table remembers
 
@@ -195,7 +196,7 @@ void PurgeFeed::act()
     const ngx_msec_t patience = link_.redis->cut_off / 4;
     if (reader_ != nullptr && static_cast<ngx_msec_int_t>(ngx_current_msec - opened_at_ - patience) > 0 &&
         follower_->is_stuck(touch_clock(), patience)) {
-        reopen_ = true;
+        reopen(kReopen);
     }
     send_beat();
     read();
@@ -226,6 +227,7 @@ void PurgeFeed::resign() noexcept
     reading_.cancel();
     trimming_.cancel();
     reader_.reset();
+    next_reader_.reset();
     follower_.reset();
     log_.stop_leading();
 }
@@ -262,6 +264,8 @@ void PurgeFeed::take_beat(const redis::Answer& answer) noexcept
         if (read) {
             follower_->answered(touch_clock(), *read);
             report(true, {});
+            // The log is not where it is being read any more, and no word of that comes to who waits there.
+            if (reader_ != nullptr && &reader_->node() != &answer.node) reopen(0);
         } else {
             follower_->failed(touch_clock());
             report(false, answer.failure == redis::Failure::error_reply
@@ -289,31 +293,60 @@ void PurgeFeed::report(bool reaches, std::string_view why) noexcept
     }
 }
 
+void PurgeFeed::reopen(ngx_msec_t pause) noexcept
+{
+    if (reopen_) return;
+    reopen_ = true;
+    reopen_at_ = ngx_current_msec + pause;
+}
+
 void PurgeFeed::read()
 {
     if (reopen_) {
         if (in_reader_) return;
         if (reading_.under_way()) reading_.cancel();
-        reader_.reset();
+        reader_ = std::move(next_reader_);
         reopen_ = false;
-        reopen_at_ = ngx_current_msec + kReopen;
-        return;
+        opened_at_ = ngx_current_msec;
     }
     if (reading_.under_way()) return;
-    if (reader_ == nullptr) {
-        if (static_cast<ngx_msec_int_t>(reopen_at_ - ngx_current_msec) > 0) return;
+    if (reader_ == nullptr && !make_reader()) return;
+    if (asking_) {
         redis::Client* client = redis::client_of(link_.redis);
-        redis::Node* node = client != nullptr ? client->node_for(log_key_, redis::Access::write) : nullptr;
-        if (node == nullptr) return;
-        reader_ = node->dedicated();
-        opened_at_ = ngx_current_msec;
+        asking_ = client == nullptr || client->node_for(log_key_, redis::Access::write) != &reader_->node();
     }
     const std::string from = format_position(follower_->read_from());
     const std::string block = std::to_string(link_.redis->cut_off);
+    const ngx_msec_t patience = 2 * link_.redis->cut_off;
     const bool sent =
+        (!asking_ || reader_->send(nullptr, redis::Command{"ASKING"}, patience)) &&
         reader_->send(&reading_, {"XREAD", "COUNT", kMostLines, "BLOCK", block, "STREAMS", log_key_, from},
-                      2 * link_.redis->cut_off);
-    if (!sent) reopen_ = true;
+                      patience);
+    if (!sent) reopen(kReopen);
+}
+
+bool PurgeFeed::make_reader()
+{
+    if (static_cast<ngx_msec_int_t>(reopen_at_ - ngx_current_msec) > 0) return false;
+    redis::Client* client = redis::client_of(link_.redis);
+    redis::Node* node = client != nullptr ? client->node_for(log_key_, redis::Access::write) : nullptr;
+    if (node == nullptr) return false;
+    reader_ = node->dedicated();
+    opened_at_ = ngx_current_msec;
+    asking_ = false;
+    return true;
+}
+
+/// What came is no entry of the log: makes the next connection, where that says who has it.
+void PurgeFeed::follow(const redis::Answer& answer)
+{
+    reopen(kReopen);
+    redis::Client* client = redis::client_of(link_.redis);
+    if (client == nullptr || answer.well()) return;
+    const redis::Topology::Redirect to = client->heed(answer, log_key_);
+    if (to.node == nullptr || answer.failure != redis::Failure::error_reply || ++hops_ > kMostHops) return;
+    next_reader_ = to.node->dedicated();
+    asking_ = to.asking;
 }
 
 void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
@@ -322,12 +355,11 @@ void PurgeFeed::take_entries(const redis::Answer& answer) noexcept
         if (!follower_) return 0;
         const auto items = answer.well() ? read_items(answer.reply) : std::nullopt;
         if (items) {
+            hops_ = 0;
             follower_->replay(touch_clock(), *items);
-            return 0;
+        } else {
+            follow(answer);
         }
-        reopen_ = true;
-        redis::Client* client = redis::client_of(link_.redis);
-        if (client != nullptr && !answer.well()) client->heed(answer, log_key_);
         return 0;
     });
     timer_.arm(1);

@@ -37,6 +37,9 @@ private:
     void send_beat();
     void take_beat(const redis::Answer& answer) noexcept;
     void read();
+    bool make_reader();
+    void reopen(ngx_msec_t pause) noexcept;
+    void follow(const redis::Answer& answer);
     void take_entries(const redis::Answer& answer) noexcept;
     void trim();
     void wake_waiting() noexcept;
@@ -57,6 +60,9 @@ private:
     redis::Call reading_;
     redis::Call trimming_;
     std::unique_ptr<redis::Connection> reader_;
+    std::unique_ptr<redis::Connection> next_reader_;  ///< to where the log has gone
+    bool asking_ = false;     ///< the log is still on its way there: ASKING goes before each question
+    unsigned hops_ = 0;       ///< how often it was gone since something was read
     bool reopen_ = false;     ///< the reading connection is to be made anew
     bool in_reader_ = false;  ///< in a handler of that connection: it can't go now
     ngx_msec_t reopen_at_ = 0;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 #include <random>
+#include <utility>
 
 #include "cache/glue/redis_level.hpp"
 #include "cache/redis_value.hpp"
@@ -20,14 +21,14 @@ constexpr ngx_msec_t kPoll = 25;     ///< ms
 constexpr ngx_msec_t kLease = 1000;  ///< ms that a lock outlives its holder's last word
 constexpr ngx_msec_t kRenew = 300;
 constexpr ngx_msec_t kRefused = 1000;  ///< ms that others don't wait for an answer that is none of theirs
-/// Ms that a lock is kept after the value was sent, which may go by another connection.
-constexpr ngx_msec_t kAfter = 20;
+constexpr unsigned kMostUnheard = 1;   ///< answers in a row that may fail while another host is waited for
 constexpr std::string_view kRefusal = "-";
 
 /// What becomes of a lock that is still ours: ARGV[2] instead for ARGV[3] ms; nothing instead: gone; the
-/// token itself: renewed.
+/// token itself: renewed, or taken if nobody has it.
 constexpr std::string_view kLockScript = R"(
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local now = redis.call('GET', KEYS[1])
+if now ~= ARGV[1] and not (now == false and ARGV[1] == ARGV[2]) then return 0 end
 if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
@@ -49,6 +50,49 @@ void settle_lock(const redis::Settings* settings, const std::string& key, std::s
                                    redis::Command{"EVAL", kLockScript, "1", key, token, instead, time}));
 }
 
+}
+
+Delivery::Delivery(const redis::Settings* settings, std::string key, std::string token)
+    : settings_{settings}, key_{std::move(key)}, token_{std::move(token)}
+{}
+
+redis::Call* Delivery::expect()
+{
+    redis::Call& call = calls_.emplace_back(
+        [](void* self, const redis::Answer& answer) noexcept {
+            static_cast<Delivery*>(self)->answered(answer);
+        },
+        this);
+    ++missing_;
+    return &call;
+}
+
+void Delivery::unsent() noexcept
+{
+    --missing_;
+}
+
+void Delivery::answered(const redis::Answer& answer) noexcept
+{
+    --missing_;
+    well_ = well_ && answer.well();
+    if (complete_ && missing_ == 0) end();
+}
+
+void Delivery::complete(bool sent) noexcept
+{
+    complete_ = true;
+    well_ = well_ && sent;
+    if (missing_ == 0) end();
+}
+
+void Delivery::end() noexcept
+{
+    ngx::guarded<int>(ngx_cycle->log, 0, [&] {
+        settle_lock(settings_, key_, token_, well_ ? std::string_view{} : kRefusal, kRefused);
+        return 0;
+    });
+    delete this;
 }
 
 RedisFlight::RedisFlight(Request& q, redis::Client& client)
@@ -97,8 +141,16 @@ ngx_int_t RedisFlight::try_lock()
     return sent ? suspend() : NGX_DECLINED;
 }
 
-ngx_int_t RedisFlight::missed()
+/// Redis does not say whether it is ours: asks the origin as if it were, and waits for nothing more.
+void RedisFlight::presume()
 {
+    leads_ = true;
+    settle_lock(q_.conf->redis->settings, key_, token_, token_, kLease);
+}
+
+ngx_int_t RedisFlight::missed(bool heard)
+{
+    if (!leads_ && !heard && !may_go_on()) presume();
     if (leads_) {
         arm(kRenew);
         return NGX_DECLINED;
@@ -109,14 +161,28 @@ ngx_int_t RedisFlight::missed()
     return suspend();
 }
 
+/// One answer failed. Whoever waits for another host, and heard of it a moment ago, looks once more.
+bool RedisFlight::may_go_on() noexcept
+{
+    return waits_ && ++unheard_ <= kMostUnheard;
+}
+
 void RedisFlight::locked(const redis::Answer& answer) noexcept
 {
+    const bool by_another = answer.well() && answer.reply.is_string();
+    if (answer.well()) unheard_ = 0;
     // The old value, or nothing when there was none and this request has the lock now.
-    leads_ = answer.well() && answer.reply.is_nil();
-    if (leads_ || (answer.well() && answer.reply.is_string()))
-        lock_ = leads_ || answer.reply.text != kRefusal ? Lock::held : Lock::refused;
-    else
+    if (answer.well() && answer.reply.is_nil()) {
+        leads_ = true;
+        lock_ = Lock::held;
+    } else if (by_another) {
+        lock_ = answer.reply.text != kRefusal ? Lock::held : Lock::refused;
+        waits_ = lock_ == Lock::held;
+    } else if (answer.failure == redis::Failure::error_reply || answer.well()) {
         lock_ = Lock::unknown;
+    } else {
+        lock_ = may_go_on() ? Lock::held : Lock::unheard;
+    }
     if (!hooks_.resume.posted) {  // macros of several statements
         ngx_event_t* event = &hooks_.resume;
         ngx_post_event(event, (&ngx_posted_events));
@@ -126,10 +192,11 @@ void RedisFlight::locked(const redis::Answer& answer) noexcept
 ngx_int_t RedisFlight::resumed()
 {
     if (lock_ == Lock::none) return try_lock();
+    if (lock_ == Lock::unheard) return missed(false);
     if (lock_ != Lock::held) return NGX_DECLINED;
     // Also who has the lock looks: the one before may have stored it meanwhile.
     const ngx_int_t rc = ask_redis_again(q_);
-    return rc == NGX_DECLINED ? missed() : rc;
+    return rc == NGX_DECLINED ? missed(true) : rc;
 }
 
 void RedisFlight::on_timer() noexcept
@@ -147,19 +214,25 @@ void RedisFlight::on_timer() noexcept
 
 void RedisFlight::end(std::string_view instead, ngx_msec_t ms) noexcept
 {
-    const bool led = leads_;
-    leads_ = false;
-    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
-    if (!led) return;
+    if (!stop_leading()) return;
     ngx::guarded<int>(ngx_cycle->log, 0, [&] {
         settle_lock(q_.conf->redis->settings, key_, token_, instead, ms);
         return 0;
     });
 }
 
-void RedisFlight::done() noexcept
+bool RedisFlight::stop_leading() noexcept
 {
-    end(token_, kAfter);
+    if (hooks_.timer.timer_set) ngx_del_timer((&hooks_.timer));
+    return std::exchange(leads_, false);
+}
+
+Delivery* RedisFlight::deliver()
+{
+    if (!leads_) return nullptr;
+    auto* delivery = new Delivery{q_.conf->redis->settings, key_, token_};
+    stop_leading();
+    return delivery;
 }
 
 void RedisFlight::refused() noexcept
@@ -176,7 +249,7 @@ void RedisFlight::leave() noexcept
     end({}, 0);
 }
 
-ngx_int_t lead_across(Request& q)
+ngx_int_t lead_across(Request& q, bool heard)
 {
     // One for each key and host: the leader of the host's own flight.
     if (q.conf->collapse_across != kAcrossRedis || !q.flight) return forward(q);
@@ -190,7 +263,7 @@ ngx_int_t lead_across(Request& q)
         cleanup->data = q.across;
         cleanup->handler = [](void* data) noexcept { static_cast<RedisFlight*>(data)->leave(); };
     }
-    const ngx_int_t rc = q.across->missed();
+    const ngx_int_t rc = q.across->missed(heard);
     return rc == NGX_DECLINED ? forward(q) : rc;
 }
 

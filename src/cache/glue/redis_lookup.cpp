@@ -29,7 +29,8 @@ namespace edge::cache {
 /// been read.
 class RedisLookup {
 public:
-    RedisLookup(Request& q, redis::Client& client) noexcept : q_{q}, client_{client}
+    RedisLookup(Request& q, redis::Client& client, redis::Access access) noexcept
+        : q_{q}, client_{client}, access_{access}
     {
         hooks_.owner = this;
         hooks_.resume.data = q.r.connection;
@@ -66,6 +67,7 @@ public:
         fill_ = {};
     }
     bool found() const noexcept { return found_; }
+    bool heard() const noexcept { return heard_; }
 
 private:
     enum class Next : std::uint8_t { done, waits };
@@ -81,7 +83,7 @@ private:
         const auto left = static_cast<ngx_msec_int_t>(until_ - ngx_current_msec);
         if (left <= 0) return false;
         asked_ = std::move(key);
-        return client_.send(&call_, asked_, redis::Access::read, redis::Command{"GET", asked_},
+        return client_.send(&call_, asked_, access_, redis::Command{"GET", asked_},
                             static_cast<ngx_msec_t>(left));
     }
 
@@ -104,6 +106,7 @@ private:
 
     Next take(const redis::Answer& answer)
     {
+        heard_ = answer.well() || answer.failure == redis::Failure::error_reply;
         if (!answer.well()) return give_up(Count::redis_failed);
         if (answer.reply.is_nil())
             return give_up(parts_.count != 0 ? Count::redis_unusable : Count::redis_miss);
@@ -214,6 +217,7 @@ private:
 
     Request& q_;
     redis::Client& client_;
+    const redis::Access access_;
     redis::Call call_{[](void* self, const redis::Answer& answer) noexcept {
                           static_cast<RedisLookup*>(self)->answered(answer);
                       },
@@ -229,6 +233,7 @@ private:
     std::uint32_t part_ = 0;
     Fill fill_;
     bool found_ = false;
+    bool heard_ = true;  ///< Redis answers
 };
 
 namespace {
@@ -244,7 +249,8 @@ void leave_at_end(Request& q, RedisLookup& lookup)
 
 ngx_int_t go_on(Request& q)
 {
-    return q.facts.control.only_if_cached ? refuse_to_forward(q) : lead_across(q);
+    if (q.facts.control.only_if_cached) return refuse_to_forward(q);
+    return lead_across(q, q.redis == nullptr || q.redis->heard());
 }
 
 }
@@ -257,7 +263,7 @@ ngx_int_t ask_redis(Request& q)
         return go_on(q);
     redis::Client* client = redis::client_of(q.conf->redis->settings);
     if (client == nullptr) return go_on(q);
-    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client);
+    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client, redis::Access::read);
     if (!q.redis->start()) {
         observer.counted(Count::redis_failed, 1);
         return go_on(q);
@@ -270,7 +276,8 @@ ngx_int_t ask_redis_again(Request& q)
 {
     redis::Client* client = redis::client_of(q.conf->redis->settings);
     if (client == nullptr) return NGX_DECLINED;
-    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client);
+    // Stored a moment ago, if at all: a replica may not have it yet.
+    q.redis = &ngx::make<RedisLookup>(q.r.pool, q, *client, redis::Access::write);
     if (!q.redis->start()) return NGX_DECLINED;
     leave_at_end(q, *q.redis);
     return q.redis->wait();

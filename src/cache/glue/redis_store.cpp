@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "cache/glue/redis_flight.hpp"
 #include "cache/glue/redis_level.hpp"
 #include "cache/glue/use_counting.hpp"
 #include "cache/redis_value.hpp"
+#include "nginx/barrier.hpp"
 #include "nginx/str.hpp"
 #include "redis/glue/client.hpp"
 
@@ -68,7 +70,10 @@ std::vector<std::span<const std::byte>> take_front(std::span<std::span<const std
 /// What goes to Redis for one object.
 class Writer {
 public:
-    Writer(Request& q, redis::Client& client, std::int64_t ms) : q_{q}, client_{client}, ms_{ms} {}
+    /// `delivery`: nullptr, or what is told of each value.
+    Writer(Request& q, redis::Client& client, std::int64_t ms, Delivery* delivery)
+        : q_{q}, client_{client}, ms_{ms}, delivery_{delivery}
+    {}
 
     bool object(std::span<const std::byte> meta)
     {
@@ -121,9 +126,11 @@ private:
                     {reinterpret_cast<const std::byte*>(whole->head.data()), whole->head.size()});
         redis::Borrowed value{std::move(body), whole};
         const std::size_t bytes = value.size();
-        const bool sent = client_.send(
-            nullptr, key, redis::Access::write,
-            redis::Command::carrying({"SET", key}, std::move(value), {"PX", std::to_string(ms)}));
+        const auto command =
+            redis::Command::carrying({"SET", key}, std::move(value), {"PX", std::to_string(ms)});
+        redis::Call* call = delivery_ != nullptr ? delivery_->expect() : nullptr;
+        const bool sent = client_.send(call, key, redis::Access::write, command);
+        if (!sent && delivery_ != nullptr) delivery_->unsent();
         if (sent) observer.counted(Count::redis_bytes_written, bytes);
         return sent;
     }
@@ -131,6 +138,7 @@ private:
     Request& q_;
     redis::Client& client_;
     std::int64_t ms_;
+    Delivery* delivery_;
 };
 
 bool is_asked_for_enough(const Request& q)
@@ -159,9 +167,15 @@ bool store_in_redis(Request& q, std::span<const std::byte> meta)
     if (ms == 0 || !is_asked_for_enough(q)) return false;
     redis::Client* client = redis::client_of(rule.settings);
     if (client == nullptr) return false;
-    Writer writer{q, *client, ms};
-    const bool fits = held + q.object.body_size() <= kMostHeld;
-    const bool sent = fits && writer.object(meta) && writer.record();
+    if (held + q.object.body_size() > kMostHeld) {
+        observer.counted(Count::redis_dropped, 1);
+        return false;
+    }
+    Delivery* delivery = q.across != nullptr ? q.across->deliver() : nullptr;
+    Writer writer{q, *client, ms, delivery};
+    const bool sent = ngx::guarded<bool>(q.r.connection->log, false,
+                                         [&] { return writer.object(meta) && writer.record(); });
+    if (delivery != nullptr) delivery->complete(sent);
     observer.counted(sent ? Count::redis_stored : Count::redis_dropped, 1);
     return sent;
 }

@@ -65,11 +65,12 @@ public:
               ngx_msec_t timeout = 0) noexcept;
     /// The node itself, for a connection of one's own (Node::dedicated). nullptr: none is known now.
     Node* node_for(std::string_view key, Access access) noexcept { return topology_->node_for(key, access); }
-    /// For who has such a connection and got an answer on it that is none: what it says of who serves `key`
-    /// (MOVED, READONLY, a lost connection) is heeded by the next node_for().
-    void heed(const Answer& answer, std::string_view key) noexcept
+    /// For who has such a connection and got an answer on it that is none: where to ask instead. What it says
+    /// of who serves `key` (MOVED, READONLY, a lost connection) is heeded by the next node_for(), too.
+    Topology::Redirect heed(const Answer& answer, std::string_view key) noexcept
     {
-        if (topology_->redirects()) static_cast<void>(topology_->redirect(answer, key, Access::write, 1));
+        if (!topology_->redirects()) return {};
+        return topology_->redirect(answer, key, Access::write, 1);
     }
 
     const Settings& settings() const noexcept { return settings_; }

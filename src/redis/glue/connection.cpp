@@ -19,7 +19,7 @@ constexpr std::size_t kGlance = 512;      ///< bytes that a large string's heade
 constexpr ngx_msec_t kNever = 0;
 
 /// What is read goes through here into the reader; one for all, as no handler reads.
-std::array<u_char, 64 * 1024> inbox;
+Inbox inbox;
 
 std::uint64_t clock_us() noexcept
 {
@@ -39,6 +39,24 @@ int socket_error(ngx_connection_t* c) noexcept
     int error = 0;
     socklen_t size = sizeof(error);
     return ::getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1 ? errno : error;
+}
+
+ngx_buf_t buffer_of(std::span<char> bytes) noexcept
+{
+    ngx_buf_t buf{};
+    buf.start = buf.pos = buf.last = reinterpret_cast<u_char*>(bytes.data());
+    buf.end = buf.start + bytes.size();
+    return buf;
+}
+
+/// Fills `first`, if that is not empty, and then `second`.
+ssize_t receive(ngx_connection_t& c, std::span<char> first, std::span<char> second) noexcept
+{
+    if (first.empty()) return c.recv(&c, reinterpret_cast<u_char*>(second.data()), second.size());
+    ngx_buf_t bufs[] = {buffer_of(first), buffer_of(second)};
+    ngx_chain_t last{&bufs[1], nullptr};
+    ngx_chain_t chain{&bufs[0], &last};
+    return c.recv_chain(&c, &chain, 0);
 }
 
 const Reply kNil;
@@ -371,9 +389,10 @@ void Connection::read_all() noexcept
             return;
         }
         const std::span<char> direct = reader_->room();
-        const ssize_t n = direct.empty()
-                              ? c_->recv(c_, inbox.data(), node_.sends_large() ? kGlance : inbox.size())
-                              : c_->recv(c_, reinterpret_cast<u_char*>(direct.data()), direct.size());
+        std::span<char> next = inbox.room();
+        if (next.empty()) return fail(Failure::lost, "out of memory");
+        if (node_.sends_large()) next = next.first(kGlance);
+        const ssize_t n = receive(*c_, direct, next);
         if (n == NGX_AGAIN) break;
         if (n <= 0) {
             // A server may end what is idle: that says nothing of its health.
@@ -383,9 +402,10 @@ void Connection::read_all() noexcept
         last_byte_ = ngx_current_msec;
         now_us_ = clock_us();
         reading_ = true;
-        const auto size = static_cast<std::size_t>(n);
-        const bool understood = direct.empty() ? reader_->feed({reinterpret_cast<char*>(inbox.data()), size})
-                                               : reader_->take(size);
+        const std::size_t before = std::min(static_cast<std::size_t>(n), direct.size());
+        const std::string_view behind{next.data(), static_cast<std::size_t>(n) - before};
+        const bool understood = (before == 0 || reader_->take(before)) &&
+                                (behind.empty() || doomed_ || reader_->feed(behind, &inbox.memory()));
         reading_ = false;
         if (doomed_) {
             const Failure why = *doomed_;

@@ -77,6 +77,8 @@ export class FaultProxy {
     /** How often a fault was done since set(). */
     done = 0;
     accepted = 0;
+    /** Pieces of the edge's larger than `over` bytes, and what comes behind them that way, go on `ms` later. */
+    slow;
     #fault = faults.pass();
     #sockets = new Set();
     #server;
@@ -117,8 +119,12 @@ export class FaultProxy {
             one.on('error', () => other.destroy());
             one.on('close', () => { this.#sockets.delete(one); other.destroy(); });
         }
-        client.on('data', (chunk) => redis.write(chunk));
-        // In order, however long each takes.
+        // In order, both ways, however long each takes.
+        let upload = Promise.resolve();
+        client.on('data', (chunk) => {
+            const { slow } = this;
+            upload = upload.then(() => (slow && chunk.length > slow.over ? sleep(slow.ms) : undefined)).then(() => redis.write(chunk));
+        });
         let last = Promise.resolve();
         redis.on('data', (chunk) => {
             const fault = this.#fault;

@@ -1,5 +1,5 @@
 // Real Redis servers of a test's own, one of them or a set with Sentinel or Cluster. They keep their files in EDGE_DIR and
-// end with the test.
+// end with the test. EDGE_REDIS_SERVER: the server's program, as of another release, or of Valkey; redis-server by default.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
