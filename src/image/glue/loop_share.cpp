@@ -7,7 +7,7 @@ namespace edge::image {
 namespace {
 
 /// Copying and hashing it takes some tenths of a millisecond, on a busy machine too.
-constexpr std::size_t kEachTurn = 64 * 1024;
+constexpr std::size_t kEachTurn = 48 * 1024;
 /// More is not given at a time: others may wait.
 constexpr std::size_t kAtOnce = 32 * 1024;
 constexpr std::size_t kLeast = 4096;
