@@ -137,6 +137,17 @@ export function edgeUrl(name, parameters) {
     return `${url}&sig=${createHmac('sha256', key).update(url).digest('hex')}`;
 }
 
+/** Where the edge is from: this tree and machine, or the file system of another one. */
+const system = process.env.EDGE_BENCH_ROOT ?? '';
+const edgeModule = system ? '/usr/lib/nginx/modules/ngx_http_edge_module.so' : `${repo}/build/ngx_http_edge_module.so`;
+// The mounts vanish with the process; /dev/shm is how both see the edge's files.
+const enter = system ? ['unshare', '--mount', '--propagation', 'private', 'bash', '-c',
+    'mount --rbind /proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot "$1" /usr/sbin/nginx "${@:2}"', 'edge', system] : ['nginx'];
+if (system) {
+    if (!dir.startsWith('/dev/')) fail('--root needs 400 MB in /dev/shm');
+    for (const each of ['proc', 'dev']) fs.mkdirSync(path.join(system, each), { recursive: true });
+}
+
 export function startEdge(name, { workers, origin, http: more = '', env = {} }) {
     const at = port();
     const root = path.join(dir, name);
@@ -144,7 +155,7 @@ export function startEdge(name, { workers, origin, http: more = '', env = {} }) 
     fs.writeFileSync(path.join(root, 'key'), `${key}\n`, { mode: 0o644 });
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${root}/${kind};`).join(' ');
     fs.writeFileSync(path.join(root, 'nginx.conf'), `
-        load_module ${repo}/build/ngx_http_edge_module.so;
+        load_module ${edgeModule};
         worker_processes ${workers}; daemon off; pid ${root}/pid; error_log ${root}/error.log warn;
         events { worker_connections 512; }
         http {
@@ -164,7 +175,7 @@ export function startEdge(name, { workers, origin, http: more = '', env = {} }) 
                 location /plain/ { edge_image off; proxy_max_temp_file_size 0; proxy_pass http://127.0.0.1:${origin}; }
             }
         }`);
-    const child = start(name, ['nginx', '-p', root, '-e', `${root}/error.log`, '-c', `${root}/nginx.conf`], { env });
+    const child = start(name, [...enter, '-p', root, '-e', `${root}/error.log`, '-c', `${root}/nginx.conf`], { env });
     child.port = at;
     child.errors = `${root}/error.log`;
     return child;

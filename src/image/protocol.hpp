@@ -46,7 +46,8 @@
 ///
 /// **Limits.** One descriptor at most with a message: Submit and Discard bring a source, Done the result
 /// (unless `original`). They are memfds sealed against writing, growing, shrinking and further seals
-/// (sealed.hpp). A result can be sent by sendfile or mapped.
+/// (sealed.hpp); a source may come settled, and the supervisor seals it. A result can be sent by sendfile or
+/// mapped.
 ///
 /// Format: host byte order, fixed sizes, no padding; a datagram that is not exactly one valid message of
 /// this version decodes to nothing, and its sender's socket is closed by the supervisor.
@@ -84,8 +85,8 @@ struct Cancel {
     JobId id = 0;
 };
 
-/// To the supervisor, with a descriptor, which it closes: to free the memory of a large file takes time that
-/// a worker has not.
+/// To the supervisor, with a descriptor, which it closes a moment later: to free the memory of a large file
+/// takes time that a worker has not, which closes its own at once.
 struct Discard {};
 
 /// From the supervisor, with the result's descriptor unless `original`.

@@ -11,7 +11,15 @@ namespace edge::image {
 
 namespace {
 
-constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr int kSize = F_SEAL_SHRINK | F_SEAL_GROW;
+constexpr int kSeals = F_SEAL_SEAL | kSize | F_SEAL_WRITE;
+
+std::optional<std::size_t> size_of(int fd) noexcept
+{
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) return std::nullopt;
+    return static_cast<std::size_t>(status.st_size);
+}
 
 }
 
@@ -37,6 +45,18 @@ bool is_sealed(int fd) noexcept
     return seals >= 0 && (seals & kSeals) == kSeals;
 }
 
+bool settle(int fd) noexcept
+{
+    if (::fcntl(fd, F_ADD_SEALS, kSize | F_SEAL_FUTURE_WRITE) == 0) return true;
+    return errno == EINVAL && seal(fd);  // before Linux 5.1
+}
+
+bool is_settled(int fd) noexcept
+{
+    const int seals = ::fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & kSize) == kSize && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+}
+
 Descriptor make_sealed(const char* name, std::span<const std::byte> bytes) noexcept
 {
     Descriptor fd = create_memfd(name);
@@ -53,9 +73,8 @@ Descriptor make_sealed(const char* name, std::span<const std::byte> bytes) noexc
 
 std::optional<std::size_t> sealed_size(int fd) noexcept
 {
-    struct stat status {};
-    if (!is_sealed(fd) || ::fstat(fd, &status) != 0) return std::nullopt;
-    return static_cast<std::size_t>(status.st_size);
+    if (!is_sealed(fd)) return std::nullopt;
+    return size_of(fd);
 }
 
 SealedBytes::~SealedBytes()
@@ -65,7 +84,7 @@ SealedBytes::~SealedBytes()
 
 std::optional<SealedBytes> SealedBytes::map(int fd) noexcept
 {
-    const auto size = sealed_size(fd);
+    const auto size = is_settled(fd) ? size_of(fd) : std::nullopt;
     if (!size) return std::nullopt;
     SealedBytes result;
     if (*size > 0) {

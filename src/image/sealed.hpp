@@ -40,13 +40,21 @@ bool seal(int fd) noexcept;
 
 bool is_sealed(int fd) noexcept;
 
+/// What the writer of a large file does at once, for seal() looks at each of its pages: sealed against
+/// growing, shrinking, and writing by all but those who have mapped it for that already. Who does not trust
+/// the writer calls seal(). False on error (errno).
+bool settle(int fd) noexcept;
+
+/// By settle() or seal().
+bool is_settled(int fd) noexcept;
+
 /// create_memfd, the bytes, seal. None on error (errno).
 Descriptor make_sealed(const char* name, std::span<const std::byte> bytes) noexcept;
 
 /// Size of the file in bytes; nothing when `fd` is no sealed memfd.
 std::optional<std::size_t> sealed_size(int fd) noexcept;
 
-/// A sealed memfd's bytes, mapped read-only as long as this object lives.
+/// The bytes of a memfd that is settled or sealed, mapped read-only as long as this object lives.
 class SealedBytes {
 public:
     SealedBytes() noexcept = default;
@@ -58,7 +66,7 @@ public:
     }
     ~SealedBytes();
 
-    /// Nothing when it is not sealed, or on errors. An empty file has empty bytes.
+    /// Nothing when it is neither, or on errors. An empty file has empty bytes.
     static std::optional<SealedBytes> map(int fd) noexcept;
 
     std::span<const std::byte> bytes() const noexcept { return bytes_; }

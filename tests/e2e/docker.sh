@@ -139,9 +139,9 @@ with_tls() {
 healthy() { run_in "$1" -- healthcheck; }
 
 mkdir "$EDGE_DIR/pictures"
-cp "$EDGE_REPO"/docker/demo/public/photos/dogs.jpg "$EDGE_REPO"/tests/render/images/{zstack-8p-grey16.tif,anim.gif,palette.bmp,alpha.png} "$EDGE_DIR/pictures/"
+cp "$EDGE_REPO"/docker/demo/public/photos/dogs.jpg "$EDGE_REPO"/tests/render/images/{zstack-8p-grey16.tif,anim.gif,palette.bmp,alpha.png,photo.heic} "$EDGE_DIR/pictures/"
 start_nginx origin <<CONF
-    types { image/jpeg jpg; image/tiff tif; image/gif gif; image/bmp bmp; image/png png; }
+    types { image/jpeg jpg; image/tiff tif; image/gif gif; image/bmp bmp; image/png png; image/heic heic; }
     server {
         listen 127.0.0.1:$origin;
         add_header Cache-Control max-age=60;
@@ -177,6 +177,7 @@ makes_pictures() {
     equal "$how 16-bit TIFF becomes WebP" "$(shape zstack-8p-grey16.tif webp)" 'webp 64x64'
     equal "$how its last page too" "$(shape 'zstack-8p-grey16.tif?page=7' avif)" 'avif 64x64'
     equal "$how BMP, GIF and PNG do" "$(for each in palette.bmp anim.gif alpha.png; do shape "$each?preset=sm" webp; done | cut -d ' ' -f 1 | sort -u)" webp
+    equal "$how HEIC does" "$(shape photo.heic webp)" 'webp 96x64'
     renders=()
     for each in $(below "$3"); do
         case $(title "$each") in 'nginx: edge render'*) renders+=("$each") ;; esac

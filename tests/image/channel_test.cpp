@@ -118,6 +118,30 @@ BOOST_AUTO_TEST_CASE(nothing_is_sealed_under_a_writable_mapping)
     BOOST_TEST(seal(file.get()));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_settled_can_be_read_and_only_an_old_mapping_writes_it)
+{
+    const Descriptor file = create_memfd("test");
+    BOOST_TEST(::write(file.get(), "abc", 3) == 3);
+    BOOST_TEST(!is_settled(file.get()));
+    void* at = ::mmap(nullptr, 3, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    BOOST_REQUIRE(at != MAP_FAILED);
+    BOOST_TEST(settle(file.get()));
+    BOOST_TEST(is_settled(file.get()));
+    BOOST_TEST(!is_sealed(file.get()));
+    BOOST_TEST(::pwrite(file.get(), "d", 1, 0) == -1);
+    BOOST_TEST(::ftruncate(file.get(), 1) == -1);
+    BOOST_TEST(::mmap(nullptr, 3, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0) == MAP_FAILED);
+    const auto bytes = SealedBytes::map(file.get());
+    BOOST_REQUIRE(bytes.has_value());
+    BOOST_TEST(bytes->bytes().size() == 3U);
+
+    BOOST_TEST(!seal(file.get()));
+    BOOST_TEST(!sealed_size(file.get()).has_value());
+    ::munmap(at, 3);
+    BOOST_TEST(seal(file.get()));
+    BOOST_TEST(sealed_size(file.get()).value() == 3U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }

@@ -1,10 +1,12 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -182,9 +184,67 @@ BOOST_AUTO_TEST_CASE(only_sealed_sources_are_read)
     BOOST_TEST(image::seal(file.get()));
     BOOST_TEST(program.answer_to(program.submit(file.get(), small(), 0, image::Submit{})).text() ==
                "webp 50x38");
+    const image::Descriptor settled = image::create_memfd("test");
+    BOOST_TEST(::write(settled.get(), photo().data(), photo().size()) ==
+               static_cast<ssize_t>(photo().size()));
+    BOOST_TEST(image::settle(settled.get()));
+    void* const at = ::mmap(nullptr, 1, PROT_READ, MAP_SHARED, settled.get(), 0);
+    BOOST_TEST(program.answer_to(program.submit(settled.get(), small(), 0, image::Submit{})).text() ==
+               "webp 50x38");
+    BOOST_TEST(image::is_sealed(settled.get()));
+    ::munmap(at, 1);
     const image::Descriptor pipe{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
     BOOST_TEST(program.answer_to(program.submit(pipe.get(), small(), 0, image::Submit{})).text() ==
                "bad_request");
+}
+
+BOOST_AUTO_TEST_CASE(a_settled_source_that_can_still_be_written_is_refused)
+{
+    Program program;
+    const image::Descriptor file = image::create_memfd("test");
+    BOOST_TEST(::write(file.get(), photo().data(), photo().size()) == static_cast<ssize_t>(photo().size()));
+    void* const at = ::mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    BOOST_REQUIRE(at != MAP_FAILED);
+    BOOST_TEST(image::settle(file.get()));
+    BOOST_TEST(program.answer_to(program.submit(file.get(), small(), 0, image::Submit{})).text() ==
+               "bad_request");
+    ::munmap(at, 1);
+}
+
+// It must not be the worker that closes a large file last.
+BOOST_AUTO_TEST_CASE(what_is_discarded_is_held_for_a_moment_and_then_closed)
+{
+    Program program;
+    program.hello();
+    const auto held = [&] {
+        unsigned count = 0;
+        for (const auto& each :
+             std::filesystem::directory_iterator{"/proc/" + std::to_string(program.pid()) + "/fd"}) {
+            std::error_code gone;
+            if (std::filesystem::read_symlink(each, gone).string().starts_with("/memfd:discarded")) ++count;
+        }
+        return count;
+    };
+    const auto began = std::chrono::steady_clock::now();
+    for (int n = 0; n < 3; ++n) {
+        const image::Descriptor file = image::create_memfd("discarded");
+        BOOST_TEST((image::send(program.socket(), image::Discard{}, file.get()) == image::Sent::yes));
+    }
+    program.stats();  // it has read all that came before
+    const unsigned at_once = held();
+    // Who was not given the processor in time has seen nothing.
+    if (std::chrono::steady_clock::now() - began < 80ms) BOOST_TEST(at_once == 3U);
+    for (int n = 0; n < 300 && held() > 0; ++n) std::this_thread::sleep_for(100ms);
+    BOOST_TEST(held() == 0U);
+
+    for (int n = 0; n < 500; ++n) {
+        const image::Descriptor file = image::create_memfd("discarded");
+        while (image::send(program.socket(), image::Discard{}, file.get()) == image::Sent::full)
+            std::this_thread::sleep_for(1ms);
+    }
+    program.stats();
+    BOOST_TEST(held() <= 64U);
+    BOOST_TEST(program.render(photo(), small()).text() == "webp 50x38");
 }
 
 BOOST_AUTO_TEST_CASE(a_worker_that_talks_nonsense_is_cut_off_alone)

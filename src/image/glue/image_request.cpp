@@ -26,7 +26,6 @@ namespace {
 
 constexpr std::uint64_t kQueueWait = 10'000;  // milliseconds a client's picture may wait for its turn
 constexpr std::uint64_t kQueueWaitAhead = 60'000;
-constexpr std::size_t kEachTurn = 128 * 1024;  // bytes of a body handed on in one turn of the event loop
 constexpr ngx_msec_t kLongestSend =
     60'000;                          // for a body in such turns; the client's pace is nginx's business
 constexpr ngx_msec_t kGrace = 2000;  // for the supervisor to say that a time is up
@@ -121,7 +120,14 @@ bool is_certain(Reason reason) noexcept
 }
 
 Request::Request(ngx_http_request_t& r, const Settings& settings, ngx::Derived& derived)
-    : r_{r}, settings_{settings}, derived_{derived}
+    : r_{r},
+      settings_{settings},
+      derived_{derived},
+      more_{[](void* owner) noexcept {
+                auto* self = static_cast<Request*>(owner);
+                self->woken([self] { self->send_more(); });
+            },
+            this}
 {
     hooks_.owner = this;
     hooks_.timer.data = r.connection;
@@ -134,13 +140,6 @@ Request::Request(ngx_http_request_t& r, const Settings& settings, ngx::Derived& 
             cancel(std::exchange(self->job_id_, 0));
             self->on_refused(Reason::expired);
         });
-    };
-    hooks_.more.data = r.connection;
-    hooks_.more.log = r.connection->log;
-    hooks_.more.handler = [](ngx_event_t* event) noexcept {
-        Request* self =
-            reinterpret_cast<Hooks*>(reinterpret_cast<char*>(event) - offsetof(Hooks, more))->owner;
-        self->woken([self] { self->send_more(); });
     };
     ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&r, 0);
     if (cleanup == nullptr) throw std::bad_alloc{};
@@ -160,9 +159,7 @@ void Request::abandon() noexcept
     cancel(std::exchange(job_id_, 0));
     source_.reset();
     if (hooks_.timer.timer_set) ngx_del_timer(&hooks_.timer);
-    if (hooks_.more.posted) {
-        ngx_delete_posted_event(&hooks_.more);
-    }
+    more_.cancel();
 }
 
 void Request::take_over() noexcept
@@ -301,7 +298,7 @@ void Request::on_done(const Done& done, Descriptor result)
     r_.headers_out.last_modified_time = source.last_modified;
     r_.allow_ranges = 1;
     r_.single_range = 1;
-    send(result.get());
+    send(std::make_shared<const MemoryFile>(std::move(result)));
 }
 
 void Request::on_refused(Reason reason)
@@ -345,7 +342,7 @@ void Request::send_source(bool keep)
     r_.headers_out.last_modified_time = source.last_modified;
     r_.allow_ranges = source.status == NGX_HTTP_OK ? 1 : 0;
     r_.single_range = 1;
-    send(source.body->get());
+    send(source.body);
 }
 
 void Request::send_not_modified()
@@ -358,7 +355,7 @@ void Request::send_not_modified()
     r_.headers_out.status = NGX_HTTP_NOT_MODIFIED;
     r_.headers_out.content_length_n = -1;
     r_.headers_out.last_modified_time = source.last_modified;
-    send(-1);
+    send({});
 }
 
 /// What the origin said of the source holds for what is made of it; the cache reads it there.
@@ -413,26 +410,30 @@ bool Request::client_has(const std::string& etag)
     return has;
 }
 
-/// `body`: a sealed memfd, or -1.
-void Request::send(int body)
+/// `body`: settled or sealed, or none.
+void Request::send(std::shared_ptr<const MemoryFile> body)
 {
     r_.read_event_handler = ngx_http_block_reading;
-    auto mapped = body >= 0 ? SealedBytes::map(body) : std::optional<SealedBytes>{SealedBytes{}};
-    if (!mapped) return ngx_http_finalize_request(&r_, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    std::optional<MemoryFileBytes> mapped;
+    if (body) {
+        mapped = MemoryFileBytes::map(std::move(body));
+        if (!mapped) return ngx_http_finalize_request(&r_, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
     ngx_int_t rc = ngx_http_send_header(&r_);
     source_.reset();
     if (rc == NGX_ERROR || rc > NGX_OK || r_.header_only) return ngx_http_finalize_request(&r_, rc);
-    const auto& bytes = ngx::make<SealedBytes>(r_.pool, std::move(*mapped)).bytes();
-    if (bytes.empty()) return ngx_http_finalize_request(&r_, ngx_http_send_special(&r_, NGX_HTTP_LAST));
-    unsent_ = bytes;
+    if (!mapped || mapped->bytes().empty())
+        return ngx_http_finalize_request(&r_, ngx_http_send_special(&r_, NGX_HTTP_LAST));
+    unsent_ = ngx::make<MemoryFileBytes>(r_.pool, std::move(*mapped)).bytes();
     send_more();  // *this may be gone now
 }
 
 /// Originals can be large, and a zone may take a copy: never much of it in one turn of the event loop.
 void Request::send_more()
 {
-    const auto piece = unsent_.first(std::min(unsent_.size(), kEachTurn));
+    const auto piece = unsent_.first(std::min(unsent_.size(), loop_share()));
     unsent_ = unsent_.subspan(piece.size());
+    spend_loop_share(piece.size());
     auto& buf = ngx::zeroed<ngx_buf_t>(r_.pool);
     auto* start = reinterpret_cast<u_char*>(const_cast<std::byte*>(piece.data()));
     buf.start = buf.pos = start;
@@ -447,7 +448,7 @@ void Request::send_more()
     }
     // A worker that ends waits for timers, not for events that are posted.
     if (!hooks_.timer.timer_set) ngx_add_timer(&hooks_.timer, kLongestSend);
-    ngx_post_event(&hooks_.more, &ngx_posted_next_events);
+    more_.post();
 }
 
 /// The other sizes a page is likely to ask for next.

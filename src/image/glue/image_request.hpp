@@ -53,7 +53,6 @@ public:
 private:
     struct Hooks {
         ngx_event_t timer;
-        ngx_event_t more;
         Request* owner;
     };
     template <class Body>
@@ -70,7 +69,7 @@ private:
     bool client_has(const std::string& etag);
     void put_lines(std::string_view etag, bool kept);
     void stand_in(ngx_uint_t status, std::string_view type, std::string_view etag, off_t length);
-    void send(int body);
+    void send(std::shared_ptr<const MemoryFile> body);
     void send_more();
 
     ngx_http_request_t& r_;
@@ -81,6 +80,7 @@ private:
     Source::Handle source_;
     JobId job_id_ = 0;
     Hooks hooks_{};
+    LaterPiece more_;
     std::array<std::uint8_t, 16> key_{};
     std::int64_t microseconds_ = -1;
     ngx_str_t etag_{};

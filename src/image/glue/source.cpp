@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "http/list.hpp"
+#include "image/glue/warm_sources.hpp"
 #include "image/negotiate.hpp"
 #include "nginx/barrier.hpp"
 #include "nginx/buffering.hpp"
@@ -21,10 +22,6 @@ namespace edge::image {
 
 namespace {
 
-/// Taken in one turn of the event loop: hashing and copying it takes well under a millisecond.
-constexpr std::size_t kEachTurn = 128 * 1024;
-/// Read from an upstream in one turn: a zone takes a copy of it too, and others may fetch at the same time.
-constexpr std::size_t kReadEachTurn = 32 * 1024;
 /// Of an answer that is no image: more is left to nginx itself.
 constexpr std::uint64_t kOtherLimit = 64 * 1024;
 constexpr std::size_t kStart = 32;
@@ -121,24 +118,6 @@ private:
 Source::Source(std::uint64_t most, Listener listener)
     : listener_{listener}, most_{most}, digest_{std::make_unique<Digest>()}
 {
-    go_on_.data = this;
-    go_on_.log = ngx_cycle->log;
-    go_on_.handler = [](ngx_event_t* event) noexcept {
-        ngx_http_request_t* r = static_cast<Source*>(event->data)->request_;
-        if (r == nullptr) return;
-        ngx_connection_t* c = r->connection;
-        ngx::resume(*r);
-        ngx_http_run_posted_requests(c);
-    };
-    read_on_.data = this;
-    read_on_.log = ngx_cycle->log;
-    read_on_.handler = [](ngx_event_t* event) noexcept {
-        ngx_http_request_t* r = static_cast<Source*>(event->data)->request_;
-        if (r == nullptr || r->upstream == nullptr || r->upstream->peer.connection == nullptr) return;
-        ngx_event_t* read = r->upstream->peer.connection->read;
-        read->ready = 1;
-        read->handler(read);
-    };
     tell_.data = this;
     tell_.log = ngx_cycle->log;
     tell_.handler = [](ngx_event_t* event) noexcept {
@@ -147,12 +126,28 @@ Source::Source(std::uint64_t most, Listener listener)
     };
 }
 
+void Source::go_on(void* owner) noexcept
+{
+    ngx_http_request_t* r = static_cast<Source*>(owner)->request_;
+    if (r == nullptr) return;
+    ngx_connection_t* c = r->connection;
+    ngx::resume(*r);
+    ngx_http_run_posted_requests(c);
+}
+
+void Source::read_on(void* owner) noexcept
+{
+    ngx_http_request_t* r = static_cast<Source*>(owner)->request_;
+    if (r == nullptr || r->upstream == nullptr || r->upstream->peer.connection == nullptr) return;
+    ngx_event_t* read = r->upstream->peer.connection->read;
+    read->ready = 1;
+    read->handler(read);
+}
+
 Source::~Source()
 {
-    for (ngx_event_t* event : {&go_on_, &read_on_, &tell_}) {
-        if (event->posted) {
-            ngx_delete_posted_event(event);
-        }
+    if (tell_.posted) {
+        ngx_delete_posted_event((&tell_));
     }
 }
 
@@ -202,24 +197,21 @@ void Source::forget_request() noexcept
 {
     request_ = nullptr;
     held_ = nullptr;
-    for (ngx_event_t* event : {&go_on_, &read_on_}) {
-        if (event->posted) {
-            ngx_delete_posted_event(event);
-        }
-    }
+    go_on_.cancel();
+    read_on_.cancel();
 }
 
 /// An upstream that is faster than we are is read to its end in one turn of the event loop, and a cache
-/// copies what is read: in the next turn is early enough for more.
+/// copies what is read: in a next turn is early enough for more.
 void Source::slow_down(ngx_http_request_t& r, const ngx_chain_t* in) noexcept
 {
-    for (; in != nullptr; in = in->next) since_pause_ += static_cast<std::size_t>(ngx_buf_size(in->buf));
-    if (since_pause_ < kReadEachTurn || r.upstream == nullptr || r.upstream->buffering) return;
-    since_pause_ = 0;
+    if (r.upstream == nullptr || r.upstream->buffering) return;
+    for (; in != nullptr; in = in->next) spend_loop_share(static_cast<std::size_t>(ngx_buf_size(in->buf)));
+    if (!is_loop_share_spent()) return;
     ngx_connection_t* upstream = r.upstream->peer.connection;
     if (upstream == nullptr || !upstream->read->ready || upstream->read->eof) return;
     upstream->read->ready = 0;
-    ngx_post_event(&read_on_, &ngx_posted_next_events);
+    read_on_.post();
 }
 
 void Source::finish(End end) noexcept
@@ -256,7 +248,9 @@ ngx_int_t Source::take_header(ngx_http_request_t& r)
     answer_.shown = copy_lines(r.headers_out.headers, {"Content-Type", "Cache-Status"});
     if (r.upstream != nullptr) {
         answer_.said = copy_lines(r.upstream->headers_in.headers, {"Content-Type", "ETag"});
-        if (!answer_.provenance && !ngx::needs_buffers(r)) r.upstream->buffering = 0;
+        // A cache that keeps it has seen to that; one that does not yet, has not.
+        if (r.upstream->headers_in.status_n == out.status && !ngx::needs_buffers(r))
+            r.upstream->buffering = 0;
     } else {
         answer_.said = copy_lines(r.headers_out.headers, {"Content-Type", "ETag", "Cache-Status"});
     }
@@ -274,7 +268,7 @@ ngx_int_t Source::take_header(ngx_http_request_t& r)
     }
     if (take_warm()) return NGX_ERROR;  // no need of its body
     if (Descriptor file = create_memfd("edge image source")) {
-        answer_.body = std::make_shared<const SourceFile>(std::move(file));
+        answer_.body = std::make_shared<const MemoryFile>(std::move(file));
         return NGX_OK;
     }
     ngx_log_error(NGX_LOG_ERR, r.connection->log, ngx_errno, "edge: no memory for the source of an image");
@@ -343,7 +337,8 @@ bool Source::take_buffer(ngx_buf_t& buf, std::size_t& budget)
 
 ngx_int_t Source::take_some()
 {
-    std::size_t budget = kEachTurn;
+    const std::size_t share = loop_share();
+    std::size_t budget = share;
     while (held_ != nullptr) {
         ngx_buf_t& buf = *held_->buf;
         if (!take_buffer(buf, budget)) {
@@ -351,8 +346,9 @@ ngx_int_t Source::take_some()
             return NGX_ERROR;
         }
         if (ngx_buf_size((&buf)) > 0) {
+            spend_loop_share(share);
             ngx::pause(*request_);
-            ngx_post_event(&go_on_, &ngx_posted_next_events);
+            go_on_.post();
             return NGX_AGAIN;
         }
         const bool last = buf.last_buf;
@@ -361,6 +357,7 @@ ngx_int_t Source::take_some()
         ngx_free_chain(request_->pool, done);
         if (last) finish(complete() ? End::complete : End::failed);
     }
+    spend_loop_share(share - budget);
     return NGX_OK;
 }
 
@@ -375,7 +372,7 @@ ngx_int_t Source::take_body(ngx_http_request_t& r, ngx_chain_t* in)
     }
     slow_down(r, in);
     if (in != nullptr && ngx_chain_add_copy(r.pool, &held_, in) != NGX_OK) return NGX_ERROR;
-    if (go_on_.posted) return NGX_AGAIN;
+    if (go_on_.waits()) return NGX_AGAIN;
     return take_some();
 }
 
@@ -397,7 +394,7 @@ bool Source::complete()
 {
     digest_->end(answer_.fingerprint);
     answer_.format = sniff(start_);
-    if (!seal(answer_.body->get())) return false;
+    if (!settle(answer_.body->get())) return false;
     if (answer_.transformable && answer_.provenance && answer_.provenance->body != BodyNumber{}) {
         keep_warm_source(answer_.provenance->body,
                          {answer_.body, answer_.size, answer_.format, answer_.fingerprint});

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "image/glue/warm_sources.hpp"
+#include "image/glue/loop_share.hpp"
+#include "image/glue/memory_file.hpp"
 #include "image/job.hpp"
-#include "image/sealed.hpp"
 #include "nginx/derived.hpp"
 #include "nginx/ngx.hpp"
 
@@ -29,7 +29,7 @@ struct SourceAnswer {
     bool local = false;          ///< a file of this host, not an origin's answer
     bool genuine = false;        ///< it is what the origin, or that file, says; not nginx in its place
     std::optional<ngx::Provenance> provenance;
-    std::shared_ptr<const SourceFile> body;
+    std::shared_ptr<const MemoryFile> body;
     std::uint64_t size = 0;
     Format format = Format::none;                ///< by its first bytes
     std::array<std::uint8_t, 32> fingerprint{};  ///< SHA-256 of the body, or of what tells a file's state
@@ -71,6 +71,8 @@ private:
     Source(std::uint64_t most, Listener listener);
     ~Source();
 
+    static void go_on(void* owner) noexcept;
+    static void read_on(void* owner) noexcept;
     void leave() noexcept;
     void finish(End end) noexcept;
     void forget_request() noexcept;
@@ -91,9 +93,8 @@ private:
     std::string start_;                      ///< its first bytes
     ngx_http_request_t* request_ = nullptr;  ///< while it lives and may be paused
     ngx_chain_t* held_ = nullptr;            ///< in the request's pool: came while paused
-    std::size_t since_pause_ = 0;            ///< bytes of the body, since its reading was left to a next turn
-    ngx_event_t go_on_{};
-    ngx_event_t read_on_{};
+    LaterPiece go_on_{go_on, this};
+    LaterPiece read_on_{read_on, this};
     ngx_event_t tell_{};
     End end_ = End::failed;
     bool ended_ = false;

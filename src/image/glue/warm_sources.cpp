@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "image/glue/render_client.hpp"
-
 namespace edge::image {
 
 namespace {
@@ -57,11 +55,6 @@ Shelf& open_shelf()
     return *shelf;
 }
 
-}
-
-SourceFile::~SourceFile()
-{
-    discard(std::move(file_));
 }
 
 const WarmSource* find_warm_source(const BodyNumber& body) noexcept

@@ -4,30 +4,15 @@
 #include <cstdint>
 #include <memory>
 
+#include "image/glue/memory_file.hpp"
 #include "image/job.hpp"
-#include "image/sealed.hpp"
 #include "nginx/ngx.hpp"
 
 namespace edge::image {
 
-/// The sealed memfd of a source. To free a large one takes milliseconds (0.2 for each megabyte), so that the
-/// last hold of it is left to the supervisor.
-class SourceFile {
-public:
-    explicit SourceFile(Descriptor file) noexcept : file_{std::move(file)} {}
-    ~SourceFile();
-    SourceFile(const SourceFile&) = delete;
-    SourceFile& operator=(const SourceFile&) = delete;
-
-    int get() const noexcept { return file_.get(); }
-
-private:
-    Descriptor file_;
-};
-
 /// A source that has been read out of a zone.
 struct WarmSource {
-    std::shared_ptr<const SourceFile> file;
+    std::shared_ptr<const MemoryFile> file;
     std::uint64_t size = 0;
     Format format = Format::none;
     std::array<std::uint8_t, 32> fingerprint{};

@@ -25,6 +25,9 @@ using image::Reason;
 constexpr std::uint64_t kSignals = 2ULL << 32;
 // After so many messages of one worker the others have their turn.
 constexpr int kMessages = 64;
+// A worker closes a file right after it has said so; it may have lost its processor in between.
+constexpr std::uint64_t kDiscardedMs = 100;
+constexpr std::size_t kMostDiscarded = 64;
 
 sigset_t watched_signals() noexcept
 {
@@ -75,6 +78,8 @@ int Supervisor::wait_time() const
     std::optional<std::uint64_t> next = pool_.next_deadline();
     const auto deadline = scheduler_.next_deadline();
     if (deadline && (!next || *deadline < *next)) next = deadline;
+    if (!discarded_.empty() && (!next || discarded_.front().until_ms < *next))
+        next = discarded_.front().until_ms;
     if (!next) return -1;
     const std::uint64_t now = now_ms();
     return *next <= now ? 0 : static_cast<int>(std::min<std::uint64_t>(*next - now, 60'000));
@@ -104,6 +109,7 @@ void Supervisor::step()
     for (const WorkId work : gone) works_.erase(work);
     pool_.on_timer(now_ms());
     start_work();
+    close_discarded(now_ms());  // takes milliseconds: last
 }
 
 void Supervisor::on_signal()
@@ -133,10 +139,23 @@ void Supervisor::read_worker(std::uint32_t slot)
             on_left(scheduler_.cancel({slot, cancelled->id}));
         } else if (std::holds_alternative<image::StatsRequest>(received.message))
             send_stats(slot);
+        else if (std::holds_alternative<image::Discard>(received.message))
+            on_discard(std::move(received.attached));
         else if (std::holds_alternative<image::Hello>(received.message))
             on_worker_gone(slot);
     }
     if (!worker.is_open()) on_worker_gone(slot);
+}
+
+void Supervisor::on_discard(image::Descriptor file)
+{
+    if (discarded_.size() >= kMostDiscarded) discarded_.pop_front();
+    discarded_.push_back({std::move(file), now_ms() + kDiscardedMs});
+}
+
+void Supervisor::close_discarded(std::uint64_t now_ms)
+{
+    while (!discarded_.empty() && discarded_.front().until_ms <= now_ms) discarded_.pop_front();
 }
 
 void Supervisor::on_worker_gone(std::uint32_t slot)
@@ -154,6 +173,7 @@ void Supervisor::on_left(const Scheduler::Left& left)
 void Supervisor::on_submit(std::uint32_t slot, const image::Submit& submit, image::Descriptor source)
 {
     const Waiter waiter{slot, submit.id};
+    if (image::is_settled(source.get())) image::seal(source.get());
     const auto size = image::sealed_size(source.get());
     if (!size) return refuse(waiter, Reason::bad_request);
     if (*size > submit.job.limits.source_bytes) return refuse(waiter, Reason::source_too_large);

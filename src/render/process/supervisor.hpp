@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <unordered_map>
 #include <vector>
@@ -26,12 +27,20 @@ private:
         SharedDescriptor source;
     };
 
+    /// What a worker has discarded: not closed before the worker has, which says so before.
+    struct Discarded {
+        image::Descriptor file;
+        std::uint64_t until_ms;
+    };
+
     void step();
     int wait_time() const;
     void read_worker(std::uint32_t slot);
     void on_submit(std::uint32_t slot, const image::Submit& submit, image::Descriptor source);
     void on_worker_gone(std::uint32_t slot);
     void on_left(const Scheduler::Left& left);
+    void on_discard(image::Descriptor file);
+    void close_discarded(std::uint64_t now_ms);
     void on_signal();
     void start_work();
     void answer_all(std::vector<Finished>& finished);
@@ -46,6 +55,7 @@ private:
     std::vector<WorkerLink> workers_;
     std::unordered_map<WorkId, Work> works_;
     std::map<Waiter, std::uint64_t> since_us_;  ///< when each submitted
+    std::deque<Discarded> discarded_;           ///< in the order of their times
     image::Stats totals_;
     bool ending_ = false;
 };
