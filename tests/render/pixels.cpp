@@ -74,6 +74,23 @@ Pixels decode(const std::string& file, bool all_frames)
     return result;
 }
 
+std::string encode_png(const Pixels& pixels)
+{
+    start_once();
+    VipsImage* image = vips_image_new_from_memory(
+        pixels.samples.data(), pixels.samples.size(), static_cast<int>(pixels.width),
+        static_cast<int>(pixels.height), static_cast<int>(pixels.bands), VIPS_FORMAT_UCHAR);
+    BOOST_REQUIRE(image != nullptr);
+    image->Type = pixels.bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
+    void* data = nullptr;
+    std::size_t size = 0;
+    BOOST_REQUIRE(vips_pngsave_buffer(image, &data, &size, "compression", 1, nullptr) == 0);
+    g_object_unref(image);
+    std::string file{static_cast<const char*>(data), size};
+    g_free(data);
+    return file;
+}
+
 double difference(const Pixels& a, const Pixels& b)
 {
     if (a.width != b.width || a.height != b.height || a.bands != b.bands) return 1000;

@@ -25,6 +25,9 @@ struct Pixels {
 
 Pixels decode(const std::string& file, bool all_frames = false);
 
+/// Grey, RGB or RGBA as `bands` has it.
+std::string encode_png(const Pixels& pixels);
+
 /// Mean absolute difference of all samples; 1000 when the shapes differ.
 double difference(const Pixels& a, const Pixels& b);
 

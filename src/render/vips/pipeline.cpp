@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "render/vips/alpha.hpp"
 #include "render/vips/colours.hpp"
 #include "render/vips/source.hpp"
 
@@ -37,18 +38,15 @@ Image scale(Image image, Size size, unsigned frames)
 {
     const int height = static_cast<int>(size.height * frames);
     if (image.width() == static_cast<int>(size.width) && image.height() == height) return image;
-    const bool alpha = image.has_alpha();
-    const VipsBandFormat format = image.format();
-    if (alpha) image = apply([&](VipsImage** out) { return vips_premultiply(image.get(), out, nullptr); });
+    // Deep samples have lost their alpha by now, or their depth (DeepSamples).
+    const bool alpha = image.has_alpha() && image.format() == VIPS_FORMAT_UCHAR;
+    if (alpha) image = premultiply(image);
     const double horizontal = static_cast<double>(size.width) / image.width();
     const double vertical = static_cast<double>(height) / image.height();
     image = apply([&](VipsImage** out) {
         return vips_resize(image.get(), out, horizontal, "vscale", vertical, nullptr);
     });
-    if (alpha) {
-        image = apply([&](VipsImage** out) { return vips_unpremultiply(image.get(), out, nullptr); });
-        image = apply([&](VipsImage** out) { return vips_cast(image.get(), out, format, nullptr); });
-    }
+    if (alpha) image = unpremultiply(image);
     return image;
 }
 

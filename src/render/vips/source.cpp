@@ -139,14 +139,6 @@ std::uint32_t frames_to_read(const SourceInfo& info, const Job& job) noexcept
     return info.pages > job.limits.frames || pixels > job.limits.pixels_in / info.pages ? 1 : info.pages;
 }
 
-// As libvips' own thumbnails: a factor of two at least is left for the better filter.
-int jpeg_shrink(double factor) noexcept
-{
-    if (factor >= 16) return 8;
-    if (factor >= 8) return 4;
-    return factor >= 4 ? 2 : 1;
-}
-
 }
 
 SourceInfo read_source_info(Bytes bytes, const Job& job)
@@ -188,6 +180,14 @@ SourceInfo read_source_info(Bytes bytes, const Job& job)
     if (info.orientation >= 5) std::swap(info.upright.width, info.upright.height);
     info.has_position = has_position(image);
     return info;
+}
+
+int jpeg_shrink(double factor) noexcept
+{
+    constexpr double kLeft = 1.5;
+    for (const int shrink : {8, 4, 2})
+        if (factor >= kLeft * shrink) return shrink;
+    return 1;
 }
 
 Image open_source(Bytes bytes, const SourceInfo& info, Size wanted, const Job& job)
