@@ -259,17 +259,16 @@ END
     measured[$name]=$(cat "/proc/$started/task/$started/children")
 }
 
-# ticks NAME: user and system clock ticks its processes have used so far.
-ticks() {
-    local pid sum=0 stat fields
-    for pid in ${measured[$1]}; do
-        # nginx's cache loader has done its work after a while.
-        stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
-        # The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15.
-        read -ra fields <<<"${stat##*) }"
-        sum=$((sum + fields[11] + fields[12]))
-    done
-    echo "$sum"
+# cpu_ns_of PID...: user and system time they and their threads have used so far, in nanoseconds.
+cpu_ns_of() {
+    local pid
+    # nginx's cache loader has done its work after a while.
+    for pid; do cat "/proc/$pid/task/"*/schedstat 2>/dev/null || true; done | awk '{ sum += $1 } END { printf "%.0f", sum }'
+}
+# cpu_ns NAME: that of a server's processes.
+cpu_ns() {
+    # shellcheck disable=SC2086  # numbers
+    cpu_ns_of ${measured[$1]}
 }
 
 # until_coded NAME PATH: asks until the answer comes as it will from then on, encoded.
