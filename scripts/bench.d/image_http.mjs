@@ -21,7 +21,7 @@ const jobs = [
     { name: 'TIFF 16 bit → 600 WebP', of: ['deep.tif'], w: 600, fit: 'inside', fm: 'webp', q: 80 },
     { name: 'PNG alpha → 600 WebP', of: ['alpha.png'], w: 600, fit: 'inside', fm: 'webp', q: 80 },
 ];
-const kEdgeEffort = 1;  // of AVIF, by default
+const kEdgeEffort = 3;  // of AVIF, by default up to two megapixels
 
 // Another address each time, and the very same picture: a background that a photo does not show, or a height that `inside` does
 // not reach.

@@ -198,9 +198,10 @@ bool is_valid(const Job& job) noexcept
     const Quality& q = job.quality;
     const Limits& l = job.limits;
     return is_target(job.target) && is_quality(q.jpeg) && is_quality(q.webp) && is_quality(q.avif) &&
-           q.webp_effort <= 6 && q.avif_effort <= 9 && job.dpr >= 25 && job.dpr <= 400 &&
-           std::isfinite(job.range_low) && std::isfinite(job.range_high) && job.range_low < job.range_high &&
-           l.source_bytes > 0 && l.pixels_in > 0 && l.pixels_out > 0 && l.frames > 0 && l.time_ms > 0;
+           q.webp_effort <= 6 && (q.avif_effort <= 9 || q.avif_effort == kEffortBySize) && job.dpr >= 25 &&
+           job.dpr <= 400 && std::isfinite(job.range_low) && std::isfinite(job.range_high) &&
+           job.range_low < job.range_high && l.source_bytes > 0 && l.pixels_in > 0 && l.pixels_out > 0 &&
+           l.frames > 0 && l.time_ms > 0;
 }
 
 bool same_job(const Job& a, const Job& b) noexcept

@@ -34,11 +34,11 @@ std::uint64_t decode_us(Format source) noexcept
     }
 }
 
-std::uint64_t encode_us(const image::Job& job) noexcept
+std::uint64_t encode_us(const image::Job& job, std::uint64_t pixels) noexcept
 {
     switch (job.target) {
         case Format::avif:
-            return 200'000 * (1 + std::uint64_t{job.quality.avif_effort} * 2);
+            return 200'000 * (1 + 2 * static_cast<std::uint64_t>(image::avif_effort(job.quality, pixels)));
         case Format::webp:
             return 40'000 * (1 + std::uint64_t{job.quality.webp_effort});
         case Format::png:
@@ -61,7 +61,7 @@ std::uint64_t estimate_cost_us(const image::Job& job, Format source, std::uint64
     if (pixels == 0) pixels = std::min(source_bytes, 64 * kMega) * 4;
     pixels = std::min(pixels, job.limits.pixels_out);
     return 2000 + std::min(source_bytes, 1024 * kMega) * decode_us(source) / kMega +
-           pixels * encode_us(job) / kMega;
+           pixels * encode_us(job, pixels) / kMega;
 }
 
 Scheduler::Place Scheduler::place_of(WorkId id, const Work& work) noexcept

@@ -33,6 +33,7 @@
 #include "image_sources.hpp"
 #include "render/vips/colours.hpp"
 #include "render/vips/pipeline.hpp"
+#include "render/vips/source.hpp"
 
 extern char** environ;
 
@@ -100,17 +101,46 @@ double seconds_of(const rusage& usage)
     return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
+// Thumbnails of libvips, but that a JPEG is decoded as small as edge_render does it.
+VipsImage* thumbnail(const std::string& source, const image::Job& job)
+{
+    void* const data = const_cast<char*>(source.data());
+    const bool cover = job.fit == image::Fit::cover;
+    const auto width = static_cast<int>(job.width == 0 ? 100'000 : job.width);
+    const auto height = static_cast<int>(job.height == 0 ? 100'000 : job.height);
+    const auto thumbnail_of = [&](const Image& from) {
+        VipsImage* image = nullptr;
+        vips_thumbnail_image(from.get(), &image, width, "height", height, "crop",
+                             cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "size", VIPS_SIZE_DOWN,
+                             "export_profile", "srgb", nullptr);
+        return image;
+    };
+    if (source.starts_with("\xff\xd8")) {
+        VipsImage* header = nullptr;
+        if (vips_jpegload_buffer(data, source.size(), &header, nullptr) != 0) return nullptr;
+        const Image whole{header};
+        const double horizontal = static_cast<double>(whole.width()) / width;
+        const double vertical = static_cast<double>(whole.height()) / height;
+        const double factor = cover ? std::min(horizontal, vertical) : std::max(horizontal, vertical);
+        VipsImage* small = nullptr;
+        if (vips_jpegload_buffer(data, source.size(), &small, "access", VIPS_ACCESS_SEQUENTIAL, "shrink",
+                                 render::jpeg_shrink(factor), nullptr) != 0)
+            return nullptr;
+        return thumbnail_of(Image{small});
+    }
+    VipsImage* image = nullptr;
+    vips_thumbnail_buffer(data, source.size(), &image, width, "height", height, "crop",
+                          cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "size", VIPS_SIZE_DOWN,
+                          "export_profile", "srgb", nullptr);
+    return image;
+}
+
 // The same calls without anything around them.
 bool render_bare(const std::string& source, const image::Job& job)
 {
-    VipsImage* image = nullptr;
-    const auto width = static_cast<int>(job.width == 0 ? 100'000 : job.width);
-    const auto height = static_cast<int>(job.height == 0 ? 100'000 : job.height);
-    if (vips_thumbnail_buffer(const_cast<char*>(source.data()), source.size(), &image, width, "height",
-                              height, "crop",
-                              job.fit == image::Fit::cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE,
-                              "size", VIPS_SIZE_DOWN, "export_profile", "srgb", nullptr) != 0)
-        return false;
+    VipsImage* image = thumbnail(source, job);
+    if (image == nullptr) return false;
+    const auto pixels = std::uint64_t{1} * vips_image_get_width(image) * vips_image_get_height(image);
     void* data = nullptr;
     std::size_t size = 0;
     int result = 0;
@@ -119,7 +149,7 @@ bool render_bare(const std::string& source, const image::Job& job)
                                       int{job.quality.webp_effort}, "strip", TRUE, nullptr);
     else if (job.target == Format::avif)
         result = vips_heifsave_buffer(image, &data, &size, "Q", int{job.quality.avif}, "effort",
-                                      int{job.quality.avif_effort}, "compression",
+                                      image::avif_effort(job.quality, pixels), "compression",
                                       VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "bitdepth", 8, "subsample_mode",
                                       VIPS_FOREIGN_SUBSAMPLE_OFF, "strip", TRUE, nullptr);
     else

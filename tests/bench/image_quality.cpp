@@ -6,9 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "image/preset.hpp"
@@ -44,6 +47,22 @@ int least(const IsGood& is_good)
     return low;
 }
 
+struct TemporaryFolder {
+    std::string path = "/tmp/image_bench.XXXXXX";
+
+    TemporaryFolder()
+    {
+        if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder()
+    {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+};
+
 /// What is asked of the encoders, and the answers so far.
 class Picture {
 public:
@@ -69,9 +88,7 @@ public:
     {
         const auto key = std::make_pair(format, quality);
         if (const auto found = known_.find(key); found != known_.end()) return found->second;
-        image::Job job;
-        job.quality.jpeg = job.quality.webp = job.quality.avif = static_cast<std::uint8_t>(quality);
-        const render::EncodedImage file = render::encode_image(image_, format, job);
+        const render::EncodedImage file = encoded(format, quality);
         const auto bytes = file.bytes();
         const Image decoded{vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr)};
         render::check(decoded ? 0 : -1);
@@ -81,6 +98,26 @@ public:
         return measured;
     }
 
+    /// What another program says of it, 0 for equal pictures.
+    double by_program(const std::string& program, Format format, int quality) const
+    {
+        const render::EncodedImage file = encoded(format, quality);
+        const auto bytes = file.bytes();
+        const Image decoded{vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr)};
+        render::check(decoded ? 0 : -1);
+        const TemporaryFolder folder;
+        const std::string a = folder.path + "/a.png";
+        const std::string b = folder.path + "/b.png";
+        render::check(vips_pngsave(image_.get(), a.c_str(), "compression", 1, "strip", TRUE, nullptr));
+        render::check(vips_pngsave(decoded.get(), b.c_str(), "compression", 1, "strip", TRUE, nullptr));
+        std::FILE* const answer = ::popen((program + " " + a + " " + b + " 2>/dev/null").c_str(), "r");
+        if (answer == nullptr) throw std::runtime_error{program + " can't be started"};
+        double value = 0;
+        const int read = std::fscanf(answer, "%lf", &value);
+        if (::pclose(answer) != 0 || read != 1) throw std::runtime_error{program + " says no number"};
+        return value;
+    }
+
     // The least quality that is as good.
     int equal_to(Format format, double wanted)
     {
@@ -88,6 +125,13 @@ public:
     }
 
 private:
+    render::EncodedImage encoded(Format format, int quality) const
+    {
+        image::Job job;
+        job.quality.jpeg = job.quality.webp = job.quality.avif = static_cast<std::uint8_t>(quality);
+        return render::encode_image(image_, format, job);
+    }
+
     Image image_;
     Planes planes_;
     std::map<std::pair<Format, int>, Measured> known_;
@@ -98,11 +142,13 @@ struct Row {
     double bytes = 0;
     double dissimilarity = 0;
     double quality = 0;
+    double by_program = 0;
 };
 
 class Pictures {
 public:
-    Pictures(const std::vector<std::string>& files, unsigned side)
+    Pictures(const std::vector<std::string>& files, unsigned side, std::string program)
+        : program_{std::move(program)}
     {
         for (const std::string& file : files) pictures_.push_back(std::make_unique<Picture>(file, side));
     }
@@ -117,17 +163,28 @@ public:
     {
         return over([&](Picture& picture) {
             const Measured m = picture.at(format, quality);
-            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality)};
+            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality), 0};
         });
+    }
+    Row printed_at(Format format, int quality)
+    {
+        Row row = at(format, quality);
+        if (!program_.empty()) row.by_program = by_program([&](Picture&) { return quality; }, format);
+        return row;
     }
     /// Each picture as good as its own JPEG of that quality.
     Row like_jpeg(Format format, int jpeg)
     {
-        return over([&](Picture& picture) {
-            const int quality = picture.equal_to(format, picture.at(Format::jpeg, jpeg).dissimilarity);
+        const auto quality_of = [&](Picture& picture) {
+            return picture.equal_to(format, picture.at(Format::jpeg, jpeg).dissimilarity);
+        };
+        Row row = over([&](Picture& picture) {
+            const int quality = quality_of(picture);
             const Measured m = picture.at(format, quality);
-            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality)};
+            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality), 0};
         });
+        if (!program_.empty()) row.by_program = by_program(quality_of, format);
+        return row;
     }
     /// One quality for all, with which they are as good as the JPEGs on the average.
     int equal_to(Format format, double wanted)
@@ -136,6 +193,14 @@ public:
     }
 
 private:
+    template <class QualityOf>
+    double by_program(const QualityOf& quality_of, Format format)
+    {
+        double sum = 0;
+        for (const auto& picture : pictures_)
+            sum += picture->by_program(program_, format, quality_of(*picture));
+        return sum / static_cast<double>(pictures_.size());
+    }
     Row over(const std::function<Row(Picture&)>& measure)
     {
         std::atomic<std::size_t> next = 0;
@@ -154,9 +219,10 @@ private:
             threads.emplace_back(work);
         for (std::thread& thread : threads) thread.join();
         const auto n = static_cast<double>(pictures_.size());
-        return {sum.bytes, sum.dissimilarity / n, sum.quality / n};
+        return {sum.bytes, sum.dissimilarity / n, sum.quality / n, 0};
     }
 
+    std::string program_;
     std::vector<std::unique_ptr<Picture>> pictures_;
 };
 
@@ -164,27 +230,31 @@ private:
 
 void run_quality(unsigned side, const std::vector<int>& qualities, const std::vector<std::string>& files)
 {
-    Pictures pictures{files, side};
+    const char* const program = std::getenv("EDGE_SSIMULACRA");
+    Pictures pictures{files, side, program == nullptr ? "" : program};
     const auto line = [&](const char* name, const char* how, const Row& row, const Row& jpeg) {
-        std::printf("  %-5s %-24s %5.1f %8.3f %13.5f %8.0f %%\n", name, how, row.quality,
+        std::printf("  %-5s %-24s %5.1f %8.3f %13.5f %8.0f %%", name, how, row.quality,
                     8 * row.bytes / pictures.pixels(), row.dissimilarity, 100 * (row.bytes / jpeg.bytes - 1));
+        if (program != nullptr) std::printf(" %12.4f", row.by_program);
+        std::printf("\n");
         std::fflush(stdout);
     };
-    std::printf("%zu pictures of %.1f megapixels on the average\n\n  %-5s %-24s %5s %8s %13s %10s\n",
+    std::printf("%zu pictures of %.1f megapixels on the average\n\n  %-5s %-24s %5s %8s %13s %10s %12s\n",
                 files.size(), pictures.pixels() / 1e6 / static_cast<double>(files.size()), "", "", "q",
-                "bits/px", "unlike by", "bytes");
+                "bits/px", "unlike by", "bytes", program == nullptr ? "" : "SSIMULACRA");
     for (const int quality : qualities) {
-        const Row jpeg = pictures.at(Format::jpeg, quality);
+        const Row jpeg = pictures.printed_at(Format::jpeg, quality);
         line("JPEG", "progressive", jpeg, jpeg);
         const image::Quality alike = image::quality_like_jpeg(static_cast<std::uint8_t>(quality));
         for (const Format format : {Format::webp, Format::avif}) {
             const char* const name = format == Format::webp ? "WebP" : "AVIF";
             line(name, "each picture as good", pictures.like_jpeg(format, quality), jpeg);
             line(name, "as good on the average",
-                 pictures.at(format, pictures.equal_to(format, jpeg.dissimilarity)), jpeg);
+                 pictures.printed_at(format, pictures.equal_to(format, jpeg.dissimilarity)), jpeg);
             line(name, "as the presets have it",
-                 pictures.at(format, format == Format::webp ? alike.webp : alike.avif), jpeg);
-            if (format == Format::webp) line(name, "the same number", pictures.at(format, quality), jpeg);
+                 pictures.printed_at(format, format == Format::webp ? alike.webp : alike.avif), jpeg);
+            if (format == Format::webp)
+                line(name, "the same number", pictures.printed_at(format, quality), jpeg);
         }
     }
 }

@@ -92,4 +92,15 @@ BOOST_AUTO_TEST_CASE(a_quality_follows_from_jpeg_where_nothing_else_is_said)
     BOOST_TEST(std::holds_alternative<std::string>(parse_quality("a", Words{"jpeg=3", "jpeg=4"})));
 }
 
+BOOST_AUTO_TEST_CASE(the_effort_of_avif_follows_from_the_size_unless_it_is_said)
+{
+    const Quality usual = quality_like_jpeg(80);
+    BOOST_TEST(avif_effort(usual, 1200 * 900) == 3);
+    BOOST_TEST(avif_effort(usual, 2'000'000) == 3);
+    BOOST_TEST(avif_effort(usual, 2'000'001) == 1);
+    const auto said = std::get<NamedQuality>(parse_quality("slow", Words{"jpeg=80", "avif_effort=6"}));
+    BOOST_TEST(avif_effort(said.quality, 100) == 6);
+    BOOST_TEST(avif_effort(said.quality, 20'000'000) == 6);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

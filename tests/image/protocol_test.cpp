@@ -86,6 +86,7 @@ BOOST_AUTO_TEST_CASE(jobs_with_values_out_of_range_do_not_arrive)
     BOOST_TEST(!arrives(with([](Job& j) { j.quality.webp = 101; })));
     BOOST_TEST(!arrives(with([](Job& j) { j.quality.webp_effort = 7; })));
     BOOST_TEST(!arrives(with([](Job& j) { j.quality.avif_effort = 10; })));
+    BOOST_TEST(arrives(with([](Job& j) { j.quality.avif_effort = kEffortBySize; })));
     BOOST_TEST(!arrives(with([](Job& j) { j.dpr = 24; })));
     BOOST_TEST(!arrives(with([](Job& j) { j.dpr = 401; })));
     BOOST_TEST(!arrives(with([](Job& j) { j.fit = Fit{5}; })));

@@ -61,6 +61,8 @@ EncodedImage encode_image(const Image& image, Format format, const Job& job)
     // By hand: libvips 8.14 writes all EXIF data into a WebP although it is told to strip.
     const gboolean bare = strip(copy, job.keep_copyright) ? FALSE : TRUE;
     const image::Quality& q = job.quality;
+    const auto pixels =
+        static_cast<std::uint64_t>(image.width()) * static_cast<std::uint64_t>(image.height());
     void* data = nullptr;
     std::size_t size = 0;
     int result = -1;
@@ -78,7 +80,7 @@ EncodedImage encode_image(const Image& image, Format format, const Job& job)
             // With colours at full resolution: AV1 tells most of them by the lightness, so that they cost few
             // bytes, and to look the same without takes more (scripts/bench image --parts quality).
             result = vips_heifsave_buffer(copy.get(), &data, &size, "strip", bare, "Q", int{q.avif}, "effort",
-                                          int{q.avif_effort}, "bitdepth", 8, "compression",
+                                          image::avif_effort(q, pixels), "bitdepth", 8, "compression",
                                           VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "subsample_mode",
                                           VIPS_FOREIGN_SUBSAMPLE_OFF, nullptr);
             break;
