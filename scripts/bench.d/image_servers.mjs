@@ -169,6 +169,7 @@ export function startEdge(name, { workers, origin, http: more = '', env = {} }) 
                 edge_image on;
                 edge_image_quality bench jpeg=80 webp=80 avif=50;
                 edge_image_quality bench;
+                edge_image_limit time=60s;
                 edge_image_sign secret_file=${root}/key;
                 location / { edge_cache bench; proxy_pass http://127.0.0.1:${origin}; }
                 location = /tiny { return 200 tiny; }

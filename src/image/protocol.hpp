@@ -53,7 +53,7 @@
 /// this version decodes to nothing, and its sender's socket is closed by the supervisor.
 namespace edge::image {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 /// No message is longer.
 inline constexpr std::size_t kMaxMessage = 256;
 
