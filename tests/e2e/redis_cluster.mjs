@@ -133,8 +133,8 @@ await test('a master is killed, the one with the log of purges: its replica take
     const since = Date.now();
     const { openings } = await node(victim.server);
     await victim.server.kill();
-    // Not for long: once another is master this one is no node of theirs any more.
-    await until(async () => (await node(victim.server)).openings >= openings + 2, 'both workers have given it up', 10);
+    // Once another is master this one is no node of theirs any more, and not each worker has failed often enough by then.
+    await until(async () => (await node(victim.server)).openings > openings, 'a worker has given it up', 10);
     await until(async () => { const now = await cluster.masters(); return now.length === 3 && !now.some(({ server }) => server === victim.server); }, 'another master', 20);
     await allMastersAreAsked('after the failover');
     await redisIsUsed('after the failover', 100);
