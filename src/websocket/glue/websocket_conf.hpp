@@ -22,7 +22,7 @@ struct BatchConf {
 struct CompressConf {
     Compress mode = Compress::unset;
     std::uint32_t min = 1024;  ///< bytes; of messages compressed without shared context
-    std::uint8_t level = 5;    /// zlib's, 1 to 9
+    std::uint8_t level = 5;    ///< zlib's, 1 to 9
     std::uint8_t window = 15;  ///< bits, 9 to 15
     std::uint8_t memory = 8;   ///< zlib's memLevel, 4 to 9
     bool context = true;       ///< what goes to the client is compressed with the messages before
