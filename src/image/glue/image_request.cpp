@@ -13,6 +13,7 @@
 #include "image/refusals.hpp"
 #include "nginx/answer_lines.hpp"
 #include "nginx/barrier.hpp"
+#include "nginx/clock.hpp"
 #include "nginx/detached.hpp"
 #include "nginx/headers.hpp"
 #include "nginx/pool.hpp"
@@ -34,10 +35,7 @@ constexpr std::string_view kGeneration = "2";
 
 std::uint64_t monotonic_ms() noexcept
 {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+    return ngx::monotonic_ns() / 1'000'000;
 }
 
 Refusals refusals;  // this worker's

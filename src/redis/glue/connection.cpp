@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <ctime>
 
 #include "nginx/barrier.hpp"
+#include "nginx/clock.hpp"
 #include "redis/glue/node.hpp"
 #include "redis/glue/tls.hpp"
 
@@ -23,10 +23,7 @@ Inbox inbox;
 
 std::uint64_t clock_us() noexcept
 {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+    return ngx::monotonic_ns() / 1000;
 }
 
 bool is_past(ngx_msec_t at) noexcept

@@ -1,7 +1,8 @@
 #include "websocket/glue/later.hpp"
 
 #include <cstdint>
-#include <ctime>
+
+#include "nginx/clock.hpp"
 
 namespace edge::websocket {
 
@@ -12,22 +13,15 @@ constexpr std::uint64_t kNsPerTurn = 200'000;
 constinit ngx_queue_t waiting{};
 constinit ngx_event_t runner{};
 
-std::uint64_t now_ns() noexcept
-{
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 void run(ngx_event_t*) noexcept
 {
-    const std::uint64_t end = now_ns() + kNsPerTurn;
+    const std::uint64_t end = ngx::monotonic_ns() + kNsPerTurn;
     do {
         if (ngx_queue_empty(&waiting)) return;
         ngx_event_t* const event = ngx_queue_data(ngx_queue_head(&waiting), ngx_event_t, queue);
         ngx_delete_posted_event(event);
         event->handler(event);
-    } while (now_ns() < end);
+    } while (ngx::monotonic_ns() < end);
     if (!ngx_queue_empty(&waiting)) {
         ngx_post_event(&runner, &ngx_posted_next_events);
     }

@@ -1,7 +1,6 @@
 #include "websocket/glue/websocket_conf.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <new>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "nginx/clock.hpp"
 #include "nginx/options.hpp"
 #include "nginx/pool.hpp"
 #include "nginx/str.hpp"
@@ -33,13 +33,6 @@ char* error() noexcept
 char* duplicate() noexcept
 {
     return const_cast<char*>("is duplicate");
-}
-
-std::uint64_t monotonic_ns() noexcept
-{
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 template <class T>
@@ -86,7 +79,7 @@ void merge_loc_conf(ngx_conf_t* cf, const LocConf& parent, LocConf& conf)
         relay.ping_after_ms = conf.ping->after;
         relay.ping_timeout_ms = conf.ping->timeout;
     }
-    relay.clock_ns = monotonic_ns;
+    relay.clock_ns = ngx::monotonic_ns;
     const CompressConf compress = conf.compress != nullptr ? *conf.compress : CompressConf{};
     if (compress.mode != Compress::unset) settings.compress = compress.mode;
     // What the app compresses by itself can't be packed.
