@@ -1,14 +1,15 @@
 // The benchmarks' load generator, for what wrk does not do: an exact number of requests, a constant rate, and
 // many clients at one instant. Speaks HTTP/1.1 to loopback, reads answers with a Content-Length, one thread.
 //
-//   load count PORT PATH KEYS REQUESTS                    one after the other on one connection
+//   load count PORT PATH KEYS REQUESTS [PASSED]           one after the other on one connection
 //   load rate  PORT PATH KEYS RATE SECONDS CONNECTIONS    open loop: a request is due every 1/RATE seconds
 //   load burst PORT PATH CLIENTS                          one connection each, made before; all ask at once
 //
-// KEYS 0: every request is for PATH. Else for PATH1 to PATH<KEYS> in turn.
-// EDGE_BENCH_TOKEN: sent as Authorization: Bearer. Prints one line: "answers errors p50_us p99_us slowest_us bytes". A latency counts from the moment when the
-// request was due, so that a server that stalls is charged for all that waited meanwhile. An error is a
-// status other than 200, a connection lost, or 30 s without any answer.
+// KEYS 0: every request is for PATH. Else for PATH1 to PATH<KEYS> in turn, of which so many as PASSED have
+// had theirs. EDGE_BENCH_TOKEN: sent as Authorization: Bearer. Prints one line: "answers errors p50_us p99_us
+// slowest_us bytes". A latency counts from the moment when the request was due, so that a server that stalls
+// is charged for all that waited meanwhile. An error is a status other than 200, a connection lost, or 30 s
+// without any answer.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -321,9 +322,10 @@ int main(int argc, char** argv)
         files.rlim_cur = files.rlim_max;
         ::setrlimit(RLIMIT_NOFILE, &files);
     }
-    if (mode == "count" && argc == 6) {
+    if (mode == "count" && (argc == 6 || argc == 7)) {
         const int port = static_cast<int>(number(argv[2], 1, 65535));
         Requests requests{argv[3], number(argv[4], 0, 1'000'000), port};
+        for (long i = argc == 7 ? number(argv[6], 0, 100'000'000) : 0; i > 0; --i) requests.next();
         Load load{port, 1};
         count(load, requests, number(argv[5], 1, 100'000'000));
         load.report();

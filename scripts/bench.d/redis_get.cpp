@@ -1,8 +1,9 @@
 // What a GET costs without an edge: one connection to a Redis, one command after the other, on epoll.
 //
-//   redis_get SOCKET KEY SECONDS
+//   redis_get SOCKET COUNT PASSED <KEYS
 //
-// SOCKET is the path of a unix socket. Prints one line: "gets p50_us p99_us".
+// SOCKET is the path of a unix socket, KEYS has a key a line, asked for in turn, of which so many as PASSED
+// have had theirs. Prints one line: "gets p50_us p99_us".
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <string>
 #include <vector>
 
@@ -43,7 +45,7 @@ std::size_t reply_size(const std::string& bytes)
     if (end == bytes.npos) return 0;
     const long length = bytes[0] == '$' ? std::atol(bytes.c_str() + 1) : -1;
     if (length < 0) {
-        std::fprintf(stderr, "redis_get: there is no such value\n");
+        std::fprintf(stderr, "redis_get: no value but %.60s\n", bytes.c_str());
         std::exit(1);
     }
     return end + 2 + static_cast<std::size_t>(length) + 2;
@@ -54,11 +56,16 @@ std::size_t reply_size(const std::string& bytes)
 int main(int argc, char** argv)
 {
     if (argc != 4) {
-        std::fprintf(stderr, "usage: redis_get SOCKET KEY SECONDS\n");
+        std::fprintf(stderr, "usage: redis_get SOCKET COUNT PASSED <KEYS\n");
         return 1;
     }
-    const std::string key = argv[2];
-    const std::string command = "*2\r\n$3\r\nGET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n";
+    std::vector<std::string> commands;
+    for (std::string key; std::getline(std::cin, key);)
+        commands.push_back("*2\r\n$3\r\nGET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n");
+    if (commands.empty()) {
+        std::fprintf(stderr, "redis_get: no keys on standard input\n");
+        return 1;
+    }
     const int fd = dial(argv[1]);
     const int loop = ::epoll_create1(0);
     epoll_event event{};
@@ -67,9 +74,13 @@ int main(int argc, char** argv)
     std::vector<double> times;
     std::vector<char> room(1 << 20);
     std::string reply;
-    const auto until = Clock::now() + std::chrono::seconds(std::atoi(argv[3]));
-    for (auto start = Clock::now(); start < until; start = Clock::now()) {
-        if (::write(fd, command.data(), command.size()) != static_cast<ssize_t>(command.size())) fail("write");
+    const auto count = static_cast<std::size_t>(std::max(std::atoi(argv[2]), 1));
+    const auto passed = static_cast<std::size_t>(std::max(std::atoi(argv[3]), 0));
+    for (std::size_t turn = passed; turn < passed + count; ++turn) {
+        const std::string& command = commands[turn % commands.size()];
+        const auto start = Clock::now();
+        if (::write(fd, command.data(), command.size()) != static_cast<ssize_t>(command.size()))
+            fail("write");
         reply.clear();
         for (std::size_t size = 0; size == 0 || reply.size() < size;) {
             if (::epoll_wait(loop, &event, 1, 10'000) != 1) fail("epoll_wait");

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { assert, equal, port, request, sleep, startNginx, startOrigin, test, until } from './lib/e2e.mjs';
+import { processTree } from './lib/processes.mjs';
 import { startRedis } from './lib/redis.mjs';
 
 const socket = path.join(process.env.EDGE_DIR, 'redis.sock');
@@ -194,6 +195,23 @@ await test('what a full zone was not asked for lately is sent on without a place
     await small.stop();
     equal(small.log().split('\n').filter((line) => /\[(alert|emerg|crit|error)\]/.test(line)), [], small.name);
 });
+await test('a worker asks to be told of room in a unix socket to Redis only while it waits for some', async () => {
+    // Such a socket tells of room each time its peer has read: that would wake the worker twice for a hit.
+    const { pid: worker } = processTree(hostB.pid).find(({ parent }) => parent === hostB.pid);
+    const unix = new Set(fs.readFileSync('/proc/net/unix', 'utf8').split('\n').map((line) => line.split(/\s+/)[6]));
+    const told = () => fs.readdirSync(`/proc/${worker}/fdinfo`).flatMap((fd) => {
+        const info = fs.readFileSync(`/proc/${worker}/fdinfo/${fd}`, 'utf8');
+        return [...info.matchAll(/^tfd:\s+(\d+) events:\s+([0-9a-f]+)/gm)].map(([, target, events]) => {
+            const [, inode] = /socket:\[(\d+)\]/.exec(fs.readlinkSync(`/proc/${worker}/fd/${target}`)) ?? [];
+            return { local: unix.has(inode), in: (parseInt(events, 16) & 1) !== 0, out: (parseInt(events, 16) & 4) !== 0 };
+        });
+    });
+    for (let n = 0; n < 20; n += 1) await at(b, `/room?${n}`);
+    const sockets = told().filter(({ local }) => local);
+    assert(sockets.length > 1 && sockets.every((one) => one.in), `it watches ${sockets.length} unix sockets: its master's, and Redis'`);
+    equal(sockets.filter(({ out }) => out).length, 0, 'and waits for room in so many');
+});
+
 await test('redis_min_uses: only what is asked for again goes there', async () => {
     const before = await keys();
     equal(how(await at(a, '/twice')), 'MISS');

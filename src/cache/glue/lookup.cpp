@@ -187,7 +187,12 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     prepare_stored(q, stored, static_cast<std::int64_t>(served_size(q)));
     add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     if (!q.silent) observer.answered(status, Forward::none);
-    ngx_http_finalize_request(&q.r, send_stored(q));
+    const ngx_int_t rc = send_stored(q);
+    if (q.passing != nullptr && q.passing->stays()) {
+        keep_passing(q);
+        end_flight(q);  // who waits finds it in the zone
+    }
+    ngx_http_finalize_request(&q.r, rc);
     return NGX_DONE;
 }
 
@@ -267,7 +272,8 @@ ngx_int_t serve_passing(Request& q)
     const auto stored = Stored::from_zone(q.passing->meta());
     if (stored && !q.conf->zone->purges.dead_on_arrival(stored->purgeable()) &&
         !is_out_of_touch(q, *stored)) {
-        end_flight(q);  // nobody shall wait for this client to read it
+        // Nobody shall wait for this client to read it.
+        if (!q.passing->stays()) end_flight(q);
         return serve(q, *stored, Status::hit);
     }
     observer.counted(Count::dead_on_arrival, 1);

@@ -28,7 +28,7 @@ bool Passing::has_room(std::size_t bytes) noexcept
     return bytes <= kMostHeld - held;
 }
 
-Passing::Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value)
+Passing::Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value, bool stays) : stays_{stays}
 {
     const std::size_t meta_size = (value.meta.size() + kAlignment - 1) / kAlignment * kAlignment;
     std::size_t more = 0;

@@ -9,8 +9,8 @@
 
 namespace edge::cache {
 
-/// What was found in Redis and is sent on without a place in the zone: the zone is full, and nobody has asked
-/// for it lately. In the pool of the one request that it answers.
+/// What was found in Redis and is sent on as it came, before it has a place in the zone, or without one: when
+/// the zone is full, and nobody has asked for it lately. In the pool of the one request that it answers.
 class Passing {
 public:
     /// Whether there may be one more: clients that read slowly must not make a worker's memory grow without
@@ -19,19 +19,22 @@ public:
 
     /// Takes the memory that `reply` lies in if it has its own, keeps it if it is large, else copies into
     /// `pool`. `value` was read from it. Throws std::bad_alloc.
-    Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value);
+    Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value, bool stays);
     ~Passing();
     Passing(const Passing&) = delete;
     Passing& operator=(const Passing&) = delete;
 
     std::span<const std::byte> meta() const noexcept { return meta_; }
     std::span<const std::byte> body() const noexcept { return body_; }
+    /// Whether it is to be stored in the zone when it has been sent.
+    bool stays() const noexcept { return stays_; }
 
 private:
     std::span<const std::byte> meta_;
     std::span<const std::byte> body_;
     redis::Memory memory_;
     redis::SharedMemory shared_;
+    bool stays_;
 };
 
 }

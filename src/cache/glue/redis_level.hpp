@@ -6,7 +6,7 @@
 #include "redis/glue/redis_conf.hpp"
 
 /// The second level: what other hosts, and this one before, have stored in Redis. What is found there is
-/// copied into the zone and served from it; what is stored in the zone is sent there behind the answer. Redis
+/// copied into the zone, mostly when it is sent; what is stored in the zone is sent there behind the answer. Redis
 /// never is a reason for an error, nor for a wait longer than its time-out (redis/glue/client.hpp).
 namespace edge::cache {
 
@@ -36,6 +36,9 @@ ngx_int_t ask_redis(Request& q);
 ngx_int_t ask_redis_again(Request& q);
 /// The phase handler again, when Redis has answered or will not.
 ngx_int_t after_redis(Request& q);
+/// `q.passing` has been sent, as far as its client takes it: into the zone. Without room there, nothing
+/// happens.
+void keep_passing(Request& q) noexcept;
 
 // redis_store.cpp
 /// `q.object` was just stored or renewed as `meta` says: to Redis, behind the answer.

@@ -21,6 +21,23 @@
 
 namespace edge::cache {
 
+namespace {
+
+/// false: the zone has no room for all of it.
+bool copy(Fill& fill, std::span<const std::byte> bytes) noexcept
+{
+    while (!bytes.empty()) {
+        const std::span<std::byte> room = fill.room(bytes.size());
+        if (room.empty()) return false;
+        std::memcpy(room.data(), bytes.data(), room.size());
+        fill.advance(room.size());
+        bytes = bytes.subspan(room.size());
+    }
+    return true;
+}
+
+}
+
 /// One request's wait for Redis. Owned by the request's pool; its Call ends with the request.
 ///
 /// A GET for the key at hand: an object is copied into the zone, part after part when it is cut, or sent on
@@ -159,14 +176,16 @@ private:
         head.lifetime = lifetime;
         head.sequence = sequence_;
         head.number = body_number(*q_.conf, head.status, stored.fields());  // this zone's own
-        if (may_pass(value, stored) && !q_.zone->admits(q_.selected, reply.text.size())) {
-            q_.passing = &ngx::make<Passing>(q_.r.pool, q_.r.pool, reply, value);
+        if (may_pass(value, stored)) {
+            const bool stays = q_.zone->admits(q_.selected, reply.text.size());
+            q_.passing = &ngx::make<Passing>(q_.r.pool, q_.r.pool, reply, value, stays);
             found_ = true;
             return give_up(Count::redis_hit);
         }
         fill_ = q_.zone->begin(q_.selected, value.head.body_size);
         if (!fill_ || !fill_.set_meta(value.meta)) return give_up(Count::redis_unusable);
-        if (value.head.part_size == 0) return copy(value.body) ? arrived() : give_up(Count::redis_unusable);
+        if (value.head.part_size == 0)
+            return copy(fill_, value.body) ? arrived() : give_up(Count::redis_unusable);
         parts_ = parts_of(value.head.body_size, value.head.part_size);
         if (parts_.count == 0) return arrived();
         generation_ = value.head.generation;
@@ -175,8 +194,8 @@ private:
         return ask(part_key(base_, generation_, 0)) ? Next::waits : give_up(Count::redis_failed);
     }
 
-    /// Whether the object can be sent on without a place in the zone: nobody but this request's client needs
-    /// it, now and as it is.
+    /// Whether the object can be sent on before it has a place in the zone: nobody but this request's client
+    /// needs it, now and as it is.
     bool may_pass(const Value& value, const Stored& stored) const
     {
         const StoredHead& head = stored.head();
@@ -191,22 +210,10 @@ private:
     {
         const auto part = parse_part(bytes, generation_, part_);
         const bool last = part_ + 1 == parts_.count;
-        if (!part || part->size() != (last ? parts_.last_size : part_size_) || !copy(*part))
+        if (!part || part->size() != (last ? parts_.last_size : part_size_) || !copy(fill_, *part))
             return give_up(Count::redis_unusable);
         if (last) return arrived();
         return ask(part_key(base_, generation_, ++part_)) ? Next::waits : give_up(Count::redis_failed);
-    }
-
-    bool copy(std::span<const std::byte> bytes) noexcept
-    {
-        while (!bytes.empty()) {
-            const std::span<std::byte> room = fill_.room(bytes.size());
-            if (room.empty()) return false;
-            std::memcpy(room.data(), bytes.data(), room.size());
-            fill_.advance(room.size());
-            bytes = bytes.subspan(room.size());
-        }
-        return true;
     }
 
     Next arrived()
@@ -281,6 +288,15 @@ ngx_int_t ask_redis_again(Request& q)
     if (!q.redis->start()) return NGX_DECLINED;
     leave_at_end(q, *q.redis);
     return q.redis->wait();
+}
+
+void keep_passing(Request& q) noexcept
+{
+    ngx::guarded<bool>(q.r.connection->log, false, [&q] {
+        Fill fill = q.zone->begin(q.selected, q.passing->body().size());
+        return fill && fill.set_meta(q.passing->meta()) && copy(fill, q.passing->body()) &&
+               arrive_promoted(q, std::move(fill));
+    });
 }
 
 ngx_int_t after_redis(Request& q)

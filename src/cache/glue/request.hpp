@@ -109,7 +109,7 @@ public:
     ngx_str_t selected_key{};        ///< key of the object itself: the primary one, or the variant's
     KeyHash selected{};
     Pin object;                  ///< what is served, or validated
-    Passing* passing = nullptr;  ///< what is served instead, without having a place in the zone
+    Passing* passing = nullptr;  ///< what is served instead, out of Redis
     Pin variant;                 ///< sent in place of its body: the same in `coding`
     http::Coding coding = http::Coding::identity;
     bool negotiated = false;  ///< what the client gets depends on its Accept-Encoding

@@ -205,6 +205,7 @@ bool Connection::connect() noexcept
     c_->data = this;
     c_->log = &hooks_.log;
     c_->read->log = c_->write->log = &hooks_.log;
+    local_ = address->storage.ss_family == AF_UNIX;
     c_->idle = 1;  // a worker that shuts down asks it to close
     c_->read->handler = [](ngx_event_t* event) noexcept {
         static_cast<Connection*>(static_cast<ngx_connection_t*>(event->data)->data)->on_readable();
@@ -364,8 +365,18 @@ void Connection::flush() noexcept
         }
         if (!c_->write->ready || rest != nullptr) break;
     }
+    mind_room();
     if (ngx_handle_write_event(c_->write, 0) != NGX_OK || ngx_handle_read_event(c_->read, 0) != NGX_OK)
         fail(Failure::lost, "the event loop takes no more");
+}
+
+/// A unix socket tells of room whenever its peer has read something: the worker would wake for each command
+/// that Redis takes up, beside the answer to it. Only who waits for room is to be told.
+void Connection::mind_room() noexcept
+{
+    ngx_event_t* event = c_->write;
+    if (local_ && event->active && event->ready && (ngx_event_flags & NGX_USE_EPOLL_EVENT))
+        static_cast<void>(ngx_del_event(event, NGX_WRITE_EVENT, NGX_CLEAR_EVENT));
 }
 
 void Connection::on_readable() noexcept

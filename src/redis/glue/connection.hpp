@@ -93,6 +93,7 @@ private:
     void read_all() noexcept;
     void flush() noexcept;
     void flush_soon() noexcept;
+    void mind_room() noexcept;
     void append(const Command& command);
     void arm(ngx_msec_t at) noexcept;
     void rearm() noexcept;
@@ -104,6 +105,7 @@ private:
     Node& node_;
     const Use use_;
     Step step_ = Step::closed;
+    bool local_ = false;             ///< by a unix socket
     bool reading_ = false;           ///< in a handler called from on_readable()
     std::optional<Failure> doomed_;  ///< to be closed when reading is over
     std::string doom_;               ///< and what to say
