@@ -6,8 +6,8 @@
 #include "redis/glue/redis_conf.hpp"
 
 /// The second level: what other hosts, and this one before, have stored in Redis. What is found there is
-/// copied into the zone, mostly when it is sent; what is stored in the zone is sent there behind the answer. Redis
-/// never is a reason for an error, nor for a wait longer than its time-out (redis/glue/client.hpp).
+/// copied into the zone, mostly when it is sent; what is stored in the zone is sent there behind the answer.
+/// Redis never is a reason for an error, nor for a wait longer than its time-out (redis/glue/client.hpp).
 namespace edge::cache {
 
 /// What edge_cache says of Redis; in the cycle's pool.
