@@ -49,9 +49,9 @@ std::string_view name_in(const Table& table, Value value) noexcept
 
 /// What looks like a JPEG of that quality; between the rows in a straight line. Measured on photographs by
 /// scripts/bench image --parts quality, as the mean over pictures of 300, 600 and 1200 pixels, which differ:
-/// for 80 it is WebP 82, 84 and 86, AVIF 49, 52 and 57 by the bench's own measure, WebP 77, 81 and 84, AVIF
-/// 54, 57 and 61 by SSIMULACRA: the greater mean of the two is here. WebP, whose colours are always at half
-/// the resolution, does not come up to 95.
+/// for 80 it is WebP 76, 80 and 83, AVIF 49, 54 and 58 by DSSIM, WebP 82, 84 and 86, AVIF 49, 52 and 57 by
+/// the measure over five scales, WebP 77, 81 and 84, AVIF 54, 57 and 61 by SSIMULACRA: the greatest mean of
+/// the three is here. WebP, whose colours are always at half the resolution, does not come up to 95.
 struct Alike {
     std::uint8_t jpeg, webp, avif;
 };

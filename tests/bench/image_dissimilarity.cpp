@@ -79,6 +79,54 @@ double similarity(const Plane& a, const Plane& b)
     return sum / static_cast<double>(count);
 }
 
+using Two = int(VipsImage*, VipsImage*, VipsImage**, ...);
+
+render::Image of_two(Two* operation, const render::Image& a, const render::Image& b)
+{
+    return render::apply([&](VipsImage** out) { return operation(a.get(), b.get(), out, nullptr); });
+}
+render::Image linear(const render::Image& in, double factor, double summand)
+{
+    return render::apply(
+        [&](VipsImage** out) { return vips_linear1(in.get(), out, factor, summand, nullptr); });
+}
+
+/// Mean of the picture around each pixel.
+render::Image around(const render::Image& in)
+{
+    return render::apply([&](VipsImage** out) {
+        return vips_gaussblur(in.get(), out, 1.5, "min_ampl", 0.01, "precision", VIPS_PRECISION_FLOAT,
+                              nullptr);
+    });
+}
+
+}
+
+double structural_dissimilarity(const render::Image& a, const render::Image& b)
+{
+    constexpr double kC1 = 0.01 * 255 * 0.01 * 255;
+    constexpr double kC2 = 0.03 * 255 * 0.03 * 255;
+    const auto numbers = [](const render::Image& image) {
+        const render::Image rgb = render::apply([&](VipsImage** out) {
+            return vips_colourspace(image.get(), out, VIPS_INTERPRETATION_sRGB, nullptr);
+        });
+        return render::apply(
+            [&](VipsImage** out) { return vips_cast(rgb.get(), out, VIPS_FORMAT_FLOAT, nullptr); });
+    };
+    const render::Image x = numbers(a), y = numbers(b);
+    const render::Image mx = around(x), my = around(y);
+    const render::Image mxx = of_two(vips_multiply, mx, mx), myy = of_two(vips_multiply, my, my);
+    const render::Image mxy = of_two(vips_multiply, mx, my);
+    const auto spread = [](const render::Image& p, const render::Image& q, const render::Image& of_means) {
+        return of_two(vips_subtract, around(of_two(vips_multiply, p, q)), of_means);
+    };
+    const render::Image vx = spread(x, x, mxx), vy = spread(y, y, myy), cov = spread(x, y, mxy);
+    const render::Image above = of_two(vips_multiply, linear(mxy, 2, kC1), linear(cov, 2, kC2));
+    const render::Image below = of_two(vips_multiply, linear(of_two(vips_add, mxx, myy), 1, kC1),
+                                       linear(of_two(vips_add, vx, vy), 1, kC2));
+    double similarity = 0;
+    render::check(vips_avg(of_two(vips_divide, above, below).get(), &similarity, nullptr));
+    return (1 - similarity) / 2;
 }
 
 Planes planes_of(const render::Image& image)

@@ -9,6 +9,11 @@
 /// How far from each other two pictures look, for the benchmark of qualities.
 namespace edge::bench {
 
+/// DSSIM, (1 - SSIM) / 2, 0 for equal pictures. SSIM as Wang, Bovik, Sheikh and Simoncelli have it (2004),
+/// with a Gaussian window of 1.5 pixels: the mean over the picture, and over red, green and blue. Both have
+/// the same size; sRGB or grey.
+double structural_dissimilarity(const render::Image& a, const render::Image& b);
+
 /// A plane of numbers.
 struct Plane {
     std::size_t width = 0;

@@ -26,9 +26,13 @@ using image::Format;
 using render::apply;
 using render::Image;
 
+/// Numbers that are 0 for equal pictures: DSSIM, and over five scales (image_dissimilarity.hpp).
+using Unlike = std::array<double, 2>;
+enum By : std::size_t { structure, scales };
+
 struct Measured {
     double bytes = 0;
-    double dissimilarity = 0;
+    Unlike unlike{};
 };
 
 /// The least quality, from 20 on, that is good enough.
@@ -92,8 +96,9 @@ public:
         const auto bytes = file.bytes();
         const Image decoded{vips_image_new_from_buffer(bytes.data(), bytes.size(), "", nullptr)};
         render::check(decoded ? 0 : -1);
-        const Measured measured{static_cast<double>(bytes.size()),
-                                dissimilarity(planes_, planes_of(decoded))};
+        const Measured measured{
+            static_cast<double>(bytes.size()),
+            {structural_dissimilarity(image_, decoded), dissimilarity(planes_, planes_of(decoded))}};
         known_.emplace(key, measured);
         return measured;
     }
@@ -119,9 +124,9 @@ public:
     }
 
     // The least quality that is as good.
-    int equal_to(Format format, double wanted)
+    int equal_to(Format format, By by, double wanted)
     {
-        return least([&](int quality) { return at(format, quality).dissimilarity <= wanted; });
+        return least([&](int quality) { return at(format, quality).unlike[by] <= wanted; });
     }
 
 private:
@@ -137,13 +142,22 @@ private:
     std::map<std::pair<Format, int>, Measured> known_;
 };
 
-/// Of all pictures: the sum of their bytes, the mean of how unlike they are.
+/// Of all pictures: the sum of their bytes and those of each, the mean of how unlike they are.
 struct Row {
     double bytes = 0;
-    double dissimilarity = 0;
+    Unlike unlike{};
     double quality = 0;
     double by_program = 0;
+    std::vector<double> each;
 };
+
+/// How much more bytes than `before`, the mean of what it is for each picture.
+double mean_change(const Row& row, const Row& before)
+{
+    double sum = 0;
+    for (std::size_t i = 0; i < row.each.size(); ++i) sum += row.each[i] / before.each[i] - 1;
+    return sum / static_cast<double>(row.each.size());
+}
 
 class Pictures {
 public:
@@ -163,7 +177,7 @@ public:
     {
         return over([&](Picture& picture) {
             const Measured m = picture.at(format, quality);
-            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality), 0};
+            return Row{m.bytes, m.unlike, static_cast<double>(quality), 0, {}};
         });
     }
     Row printed_at(Format format, int quality)
@@ -173,23 +187,23 @@ public:
         return row;
     }
     /// Each picture as good as its own JPEG of that quality.
-    Row like_jpeg(Format format, int jpeg)
+    Row like_jpeg(Format format, By by, int jpeg)
     {
         const auto quality_of = [&](Picture& picture) {
-            return picture.equal_to(format, picture.at(Format::jpeg, jpeg).dissimilarity);
+            return picture.equal_to(format, by, picture.at(Format::jpeg, jpeg).unlike[by]);
         };
         Row row = over([&](Picture& picture) {
             const int quality = quality_of(picture);
             const Measured m = picture.at(format, quality);
-            return Row{m.bytes, m.dissimilarity, static_cast<double>(quality), 0};
+            return Row{m.bytes, m.unlike, static_cast<double>(quality), 0, {}};
         });
         if (!program_.empty()) row.by_program = by_program(quality_of, format);
         return row;
     }
     /// One quality for all, with which they are as good as the JPEGs on the average.
-    int equal_to(Format format, double wanted)
+    int equal_to(Format format, By by, double wanted)
     {
-        return least([&](int quality) { return at(format, quality).dissimilarity <= wanted; });
+        return least([&](int quality) { return at(format, quality).unlike[by] <= wanted; });
     }
 
 private:
@@ -206,11 +220,13 @@ private:
         std::atomic<std::size_t> next = 0;
         std::mutex mutex;
         Row sum;
+        sum.each.resize(pictures_.size());
         const auto work = [&] {
             for (std::size_t i = next++; i < pictures_.size(); i = next++) {
                 const Row row = measure(*pictures_[i]);
                 const std::scoped_lock lock{mutex};
-                sum.bytes += row.bytes, sum.dissimilarity += row.dissimilarity, sum.quality += row.quality;
+                sum.bytes += row.bytes, sum.quality += row.quality, sum.each[i] = row.bytes;
+                for (const By by : {structure, scales}) sum.unlike[by] += row.unlike[by];
             }
             vips_thread_shutdown();
         };
@@ -219,7 +235,9 @@ private:
             threads.emplace_back(work);
         for (std::thread& thread : threads) thread.join();
         const auto n = static_cast<double>(pictures_.size());
-        return {sum.bytes, sum.dissimilarity / n, sum.quality / n, 0};
+        for (const By by : {structure, scales}) sum.unlike[by] /= n;
+        sum.quality /= n;
+        return sum;
     }
 
     std::string program_;
@@ -233,24 +251,30 @@ void run_quality(unsigned side, const std::vector<int>& qualities, const std::ve
     const char* const program = std::getenv("EDGE_SSIMULACRA");
     Pictures pictures{files, side, program == nullptr ? "" : program};
     const auto line = [&](const char* name, const char* how, const Row& row, const Row& jpeg) {
-        std::printf("  %-5s %-24s %5.1f %8.3f %13.5f %8.0f %%", name, how, row.quality,
-                    8 * row.bytes / pictures.pixels(), row.dissimilarity, 100 * (row.bytes / jpeg.bytes - 1));
+        std::printf("  %-5s %-28s %5.1f %8.3f %8.5f %8.5f %6.0f %% %4.0f %%", name, how, row.quality,
+                    8 * row.bytes / pictures.pixels(), row.unlike[structure], row.unlike[scales],
+                    100 * (row.bytes / jpeg.bytes - 1), 100 * mean_change(row, jpeg));
         if (program != nullptr) std::printf(" %12.4f", row.by_program);
         std::printf("\n");
         std::fflush(stdout);
     };
-    std::printf("%zu pictures of %.1f megapixels on the average\n\n  %-5s %-24s %5s %8s %13s %10s %12s\n",
-                files.size(), pictures.pixels() / 1e6 / static_cast<double>(files.size()), "", "", "q",
-                "bits/px", "unlike by", "bytes", program == nullptr ? "" : "SSIMULACRA");
+    std::printf(
+        "%zu pictures of %.1f megapixels on the average\n\n  %-5s %-28s %5s %8s %8s %8s %8s %6s %12s\n",
+        files.size(), pictures.pixels() / 1e6 / static_cast<double>(files.size()), "", "", "q", "bits/px",
+        "DSSIM", "5 scales", "in all", "mean", program == nullptr ? "" : "SSIMULACRA");
     for (const int quality : qualities) {
         const Row jpeg = pictures.printed_at(Format::jpeg, quality);
         line("JPEG", "progressive", jpeg, jpeg);
         const image::Quality alike = image::quality_like_jpeg(static_cast<std::uint8_t>(quality));
         for (const Format format : {Format::webp, Format::avif}) {
             const char* const name = format == Format::webp ? "WebP" : "AVIF";
-            line(name, "each picture as good", pictures.like_jpeg(format, quality), jpeg);
-            line(name, "as good on the average",
-                 pictures.printed_at(format, pictures.equal_to(format, jpeg.dissimilarity)), jpeg);
+            line(name, "each the same DSSIM", pictures.like_jpeg(format, structure, quality), jpeg);
+            line(name, "DSSIM, on the average",
+                 pictures.printed_at(format, pictures.equal_to(format, structure, jpeg.unlike[structure])),
+                 jpeg);
+            line(name, "each the same by 5 scales", pictures.like_jpeg(format, scales, quality), jpeg);
+            line(name, "5 scales, on the average",
+                 pictures.printed_at(format, pictures.equal_to(format, scales, jpeg.unlike[scales])), jpeg);
             line(name, "as the presets have it",
                  pictures.printed_at(format, format == Format::webp ? alike.webp : alike.avif), jpeg);
             if (format == Format::webp)
