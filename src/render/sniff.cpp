@@ -1,6 +1,7 @@
 #include "render/sniff.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -106,6 +107,22 @@ unsigned count_jpeg_scans(std::span<const std::byte> bytes, unsigned most) noexc
         ++at;
     }
     return count;
+}
+
+bool is_sound_png_header(std::span<const std::byte> bytes) noexcept
+{
+    // Behind the signature: a length, "IHDR", 13 bytes, and the checksum of all but the length.
+    constexpr std::size_t kBegin = 12, kEnd = kBegin + 4 + 13;
+    if (bytes.size() < kEnd + 4) return true;
+    std::uint32_t sum = ~std::uint32_t{0};
+    for (const std::byte byte : bytes.subspan(kBegin, kEnd - kBegin)) {
+        sum ^= std::to_integer<std::uint32_t>(byte);
+        for (int bit = 0; bit < 8; ++bit) sum = (sum >> 1) ^ ((sum & 1) != 0 ? 0xedb88320U : 0U);
+    }
+    std::uint32_t said = 0;
+    for (const std::byte byte : bytes.subspan(kEnd, 4))
+        said = said << 8 | std::to_integer<std::uint32_t>(byte);
+    return said == ~sum;
 }
 
 bool is_whole_gif(std::span<const std::byte> bytes) noexcept

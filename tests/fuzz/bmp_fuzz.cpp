@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto bytes = std::as_bytes(std::span{copy});
     sniff(bytes);
     is_whole_gif(bytes);
+    is_sound_png_header(bytes);
     FUZZ_CHECK(count_jpeg_scans(bytes, 10) <= 10);
     const auto web = copies(copy);
     FUZZ_CHECK(strip_webp({reinterpret_cast<std::byte*>(const_cast<char*>(web.data())), web.size()}) <= size);

@@ -132,6 +132,22 @@ BOOST_AUTO_TEST_CASE(a_gif_is_whole_when_its_last_block_is)
     }
 }
 
+BOOST_AUTO_TEST_CASE(the_header_of_a_png_is_what_its_checksum_says)
+{
+    // One pixel of 8 bits with alpha, as any encoder begins it.
+    const std::string header = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\b\6\0\0\0\x1f\x15\xc4\x89"s;
+    const auto sound = [](const std::string& file) { return is_sound_png_header(bytes_of(file)); };
+    BOOST_TEST(sound(header));
+    BOOST_TEST(sound(header + "and more"));
+    for (std::size_t at = 12; at < header.size(); ++at) {
+        std::string changed = header;
+        changed[at] = static_cast<char>(changed[at] ^ 4);
+        BOOST_TEST(!sound(changed), "changed at " << at);
+        BOOST_TEST(sound(changed.substr(0, header.size() - 1)),
+                   "changed at " << at << ", and without an end");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(metadata_leaves_a_webp_and_the_header_with_it)
 {
     const std::string pixels = chunk("VP8 ", "12345");

@@ -163,6 +163,8 @@ SourceInfo read_source_info(Bytes bytes, const Job& job)
     if (info.format == Format::jpeg && count_jpeg_scans(bytes, kMostScans + 1) > kMostScans)
         throw Refusal{Reason::damaged};
 
+    if (info.format == Format::png && !is_sound_png_header(bytes)) throw Refusal{Reason::damaged};
+
     // Pages are counted in the first page's header.
     Image image = load(bytes, info.format, 0, 1, job);
     info.pages = static_cast<std::uint32_t>(std::max(1, int_field(image, VIPS_META_N_PAGES, 1)));
