@@ -2,6 +2,8 @@
 # docker/Dockerfile, unchanged: it builds, runs as it says without being root, and is an edge. No daemon is needed: the
 # base is made by mmdebstrap from this machine's own mirror, buildah builds and runs.
 #
+# EDGE_IMAGE_SUITE: another Debian than the Dockerfile's, bookworm or later.
+#
 # Layers stay in XDG_CACHE_HOME/nginx-edge/images for the next run (about 3 GB; made anew when older than 30 days).
 # timeout: 1200
 . "$(dirname "$0")/lib/e2e.sh"
@@ -10,6 +12,7 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/nginx-edge/images
 suite=$(sed -nE 's/^ARG BASE=debian:([a-z]+)-slim$/\1/p' "$EDGE_REPO/docker/Dockerfile")
+suite=${EDGE_IMAGE_SUITE:-$suite}
 base=localhost/debian:$suite-slim
 image=localhost/nginx-edge:test
 log=$EDGE_DIR/build.log
