@@ -40,8 +40,9 @@ bool copy(Fill& fill, std::span<const std::byte> bytes) noexcept
 
 /// One request's wait for Redis. Owned by the request's pool; its Call ends with the request.
 ///
-/// A GET for the key at hand: an object is copied into the zone, part after part when it is cut, or sent on
-/// as it is when the zone has no room for it; a vary record is copied too, and then the variant is asked for.
+/// A GET for the key at hand. An object in one piece that nobody else waits for is sent on as it is, and then
+/// copied into the zone if that has room for it; others are copied first, part after part when they are cut,
+/// and served from there. A vary record is copied too, and then the variant is asked for.
 /// The request goes on at the end of the turn in which the last reply came, when all that came with it has
 /// been read.
 class RedisLookup {
