@@ -154,7 +154,15 @@ await test('what a full zone was not asked for lately is sent on without a place
     for (let n = 0; n < count; n += 1) await at(a, target(n));
     await stored(a, before + count);
     const zone = async () => (await status(c)).zones[0];
-    const right = (n, answer) => equal([how(answer), answer.status, answer.headers.etag, answer.body.equals(body(n))], ['HIT redis', 200, `"${n}"`, true], target(n));
+    const right = (n, answer) => equal([how(answer), answer.status, answer.headers.etag, answer.body.equals(body(n))], ['HIT redis', 200, `"${n}"`, true], `${n}`);
+    // While there is room it gets its place when it has been sent, and not when its client has read it.
+    answers['/slowly'] = answers['/passed'];
+    await seen(a, '/slowly?80');
+    const early = at(c, '/slowly?80');
+    await until(async () => (await zone()).objects === 1, 'it is in the zone', 2);
+    equal(how(await at(c, '/slowly?80', { 'If-None-Match': '"80"' })), 'HIT zone');
+    assert(!(await Promise.race([early, undefined])), 'while the first reads');
+    right(80, await early);
     for (let n = 0; n < 70; n += 1) right(n, await at(c, target(n)));
     const full = await zone();
     assert(full.objects > 20 && full.objects < 60, `${full.objects} of 70 objects have a place in the zone`);
@@ -180,7 +188,6 @@ await test('what a full zone was not asked for lately is sent on without a place
     const together = await Promise.all(Array.from({ length: 20 }, () => at(c, target(77))));
     assert(together.every((answer) => answer.status === 200 && answer.body.equals(body(77))), 'all get it');
     // Nor do they wait until its client has read it.
-    answers['/slowly'] = answers['/passed'];
     await seen(a, '/slowly?79');
     const slow = at(c, '/slowly?79');
     await sleep(300);

@@ -188,9 +188,9 @@ ngx_int_t serve(Request& q, const Stored& stored, Status status)
     add_cache_status(q, false, std::nullopt, time_to_live(lifetime_now(q, stored), ngx_time()));
     if (!q.silent) observer.answered(status, Forward::none);
     const ngx_int_t rc = send_stored(q);
-    if (q.passing != nullptr && q.passing->stays()) {
-        keep_passing(q);
-        end_flight(q);  // who waits finds it in the zone
+    if (q.passing != nullptr) {
+        if (q.passing->stays()) keep_passing(q);
+        end_flight(q);  // nobody shall wait for this client to read it
     }
     ngx_http_finalize_request(&q.r, rc);
     return NGX_DONE;
@@ -272,8 +272,6 @@ ngx_int_t serve_passing(Request& q)
     const auto stored = Stored::from_zone(q.passing->meta());
     if (stored && !q.conf->zone->purges.dead_on_arrival(stored->purgeable()) &&
         !is_out_of_touch(q, *stored)) {
-        // Nobody shall wait for this client to read it.
-        if (!q.passing->stays()) end_flight(q);
         return serve(q, *stored, Status::hit);
     }
     observer.counted(Count::dead_on_arrival, 1);

@@ -18,7 +18,7 @@ public:
     static bool has_room(std::size_t bytes) noexcept;
 
     /// Takes the memory that `reply` lies in if it has its own, keeps it if it is large, else copies into
-    /// `pool`. `value` was read from it. Throws std::bad_alloc.
+    /// `pool`. `value` was read from it. `stays`: there will be a place for it. Throws std::bad_alloc.
     Passing(ngx_pool_t* pool, const redis::Reply& reply, const Value& value, bool stays);
     ~Passing();
     Passing(const Passing&) = delete;
